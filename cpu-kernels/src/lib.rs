@@ -1,1 +1,23 @@
-//! Placeholder.
+//! f32 3x3 convolution on CPUs with its neighbours fused: batch norm, ReLU, the shortcut's addition, and their gradients.
+//!
+//! Activations are dense N H W C, weights dense H W I O (`[3][3][inputs][outputs]`), padding is 1. The operators:
+//! [`forward`], [`input_gradient`], [`weight_gradient`], and those between convolutions: [`join`], [`average_pool`],
+//! [`average_pool_gradient`].
+//!
+//! # Panics
+//! Slices that do not fit their shape, channel counts that are no multiple of 4 (an input may have 3 channels) and
+//! shortcuts that leave their maps are the caller's faults: every operator stops on them with a message that says what
+//! was found and what was expected.
+
+mod direct;
+mod operands;
+mod shape;
+mod workspace;
+
+pub use direct::{average_pool, average_pool_gradient, forward, input_gradient, join, weight_gradient};
+pub use operands::{
+    Activation, Gradient, Input, InputGradient, Join, NormGradient, Output, Shortcut, ShortcutGradient, Span,
+    Sums,
+};
+pub use shape::{Map, Shape};
+pub use workspace::Workspace;
