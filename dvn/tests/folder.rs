@@ -175,7 +175,8 @@ fn changed(change: impl Fn(&mut serde_json::Value)) -> ModelError {
 #[test]
 fn a_model_json_that_lies_is_refused() {
     use ModelError::*;
-    let cases: [(&str, fn(&mut serde_json::Value), fn(&ModelError) -> bool); 10] = [
+    type Case = (&'static str, fn(&mut serde_json::Value), fn(&ModelError) -> bool);
+    let cases: [Case; 10] = [
         ("version", |j| j["version"] = 2.into(), |e| matches!(e, Version { .. })),
         ("format", |j| j["format"] = "zip".into(), |e| matches!(e, Version { .. })),
         ("backbone", |j| j["backbone"] = "wrn-9-1".into(), |e| matches!(e, Definition(_))),
