@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Trains Deep Virtual Networks: data sets, the network's trunk forward and backward, joint learning of every level of
+//! every task (paper eq. 4), checkpoints, evaluation, and the model folder that the browser opens.
+
+pub mod data;
+pub mod network;
