@@ -234,6 +234,19 @@ impl Plan {
         output
     }
 
+    /// The same operations for images of another size, `size` x `size`, with the strides kept: what a trainer runs
+    /// while it shows its images smaller.
+    pub fn at_size(&self, size: usize) -> Plan {
+        let mut plan = self.clone();
+        (plan.tensors[0].height, plan.tensors[0].width) = (size, size);
+        for conv in self.convs() {
+            let (height, width) = (plan.tensor(conv.input).height, plan.tensor(conv.input).width);
+            let output = &mut plan.tensors[conv.output.0];
+            (output.height, output.width) = (height.div_ceil(conv.stride), width.div_ceil(conv.stride));
+        }
+        plan
+    }
+
     /// The tensor `id`.
     pub fn tensor(&self, id: TensorId) -> &Tensor {
         &self.tensors[id.0]
