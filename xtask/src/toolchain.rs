@@ -1,0 +1,182 @@
+//! Which Rust compiles to WebAssembly on this machine.
+//!
+//! In order: the Rust that runs now, if its WebAssembly target is installed; the same after `rustup target add`;
+//! Debian's and Ubuntu's packages, which bring the standard library as source, built here.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+
+use crate::project::Project;
+
+/// The target of the engine's build.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+const PACKAGED_RUSTC: &str = "/usr/bin/rustc";
+const PACKAGED_CARGO: &str = "/usr/bin/cargo";
+
+/// How long `rustup target add` may take before it counts as off line.
+const TARGET_ADD_LIMIT: Duration = Duration::from_secs(90);
+
+/// A compiler for [`TARGET`].
+#[derive(Debug)]
+pub enum Toolchain {
+    /// The Rust that runs now: it has the target's standard library.
+    Installed,
+    /// Packaged Rust, which builds the standard library too; linked by the `rust-lld` named here.
+    Packaged { linker: PathBuf },
+}
+
+impl Toolchain {
+    /// Finds a compiler, or installs one, saying what it does.
+    pub fn find(project: &Project) -> Result<Self> {
+        if has_target() {
+            return Ok(Self::Installed);
+        }
+        // Once packaged sources had to serve, asking the network again would make every start slow.
+        let packaged_before = project.wasm_target().join("packaged");
+        if !packaged_before.exists() && rustup_adds_target() && has_target() {
+            return Ok(Self::Installed);
+        }
+        if !packages_present() {
+            install_packages()?;
+        }
+        let linker = rust_lld()?;
+        fs::create_dir_all(project.wasm_target())?;
+        fs::write(
+            &packaged_before,
+            "rustup had no WebAssembly target to offer; delete this file to ask it again\n",
+        )?;
+        Ok(Self::Packaged { linker })
+    }
+
+    /// What a person wants to know about it.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Installed => "the installed Rust",
+            Self::Packaged { .. } => "packaged Rust, standard library from source",
+        }
+    }
+
+    /// A cargo command that builds for [`TARGET`]; the subcommand is `build`.
+    pub fn cargo_build(&self) -> Command {
+        match self {
+            Self::Installed => {
+                let mut command = Command::new(cargo());
+                command.args(["build", "--target", TARGET]);
+                command
+            }
+            Self::Packaged { linker } => {
+                let mut command = Command::new(PACKAGED_CARGO);
+                command
+                    .args(["build", "--target", TARGET, "-Z", "build-std=std,panic_abort"])
+                    .env("RUSTC", PACKAGED_RUSTC)
+                    // Stable cargo takes -Z only so; it is what build-std needs.
+                    .env("RUSTC_BOOTSTRAP", "1")
+                    .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
+                    .env_remove("RUSTUP_TOOLCHAIN")
+                    .env_remove("RUSTDOC");
+                command
+            }
+        }
+    }
+}
+
+/// The cargo that runs this program.
+pub fn cargo() -> PathBuf {
+    env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
+}
+
+fn rustc_says(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("rustc").args(arguments).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn has_target() -> bool {
+    let Some(folder) = rustc_says(&["--print", "target-libdir", "--target", TARGET]) else { return false };
+    fs::read_dir(folder).is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
+    })
+}
+
+fn rustup_adds_target() -> bool {
+    let child = Command::new("rustup").args(["target", "add", TARGET]).stdin(Stdio::null()).spawn();
+    let Ok(mut child) = child else { return false };
+    println!("  asking rustup for {TARGET} ...");
+    let start = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) if start.elapsed() < TARGET_ADD_LIMIT => thread::sleep(Duration::from_millis(100)),
+            Ok(None) | Err(_) => {
+                println!("  rustup took more than {} s: going on without it", TARGET_ADD_LIMIT.as_secs());
+                let _ = child.kill();
+                let _ = child.wait();
+                return false;
+            }
+        }
+    }
+}
+
+fn packages_present() -> bool {
+    let source = Command::new(PACKAGED_RUSTC).args(["--print", "sysroot"]).output().ok().map(|output| {
+        Path::new(String::from_utf8_lossy(&output.stdout).trim()).join("lib/rustlib/src/rust/library/std")
+    });
+    Path::new(PACKAGED_CARGO).exists() && source.is_some_and(|folder| folder.is_dir())
+}
+
+fn install_packages() -> Result<()> {
+    println!("  installing {} ...", PACKAGES.join(", "));
+    match apt_install(&PACKAGES) {
+        Ok(()) if packages_present() => Ok(()),
+        Ok(()) => bail!(
+            "{} are installed, but {PACKAGED_RUSTC} has no standard library source",
+            PACKAGES.join(", ")
+        ),
+        Err(error) => Err(error.context(format!(
+            "no Rust on this machine compiles to WebAssembly. On line, run: rustup target add {TARGET}\n\
+             On Debian or Ubuntu, as root: apt-get install {}",
+            PACKAGES.join(" ")
+        ))),
+    }
+}
+
+/// Installs Debian packages; only root can.
+pub fn apt_install(packages: &[&str]) -> Result<()> {
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    if !root {
+        bail!("installing system packages needs root");
+    }
+    let apt = |arguments: &[&str]| {
+        Command::new("apt-get")
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null())
+            .status()
+    };
+    let install = [&["install", "-y", "--no-install-recommends"], packages].concat();
+    let installed = apt(&install).context("apt-get is not on this machine")?.success()
+        // A fresh machine has no package lists yet.
+        || (apt(&["update"])?.success() && apt(&install)?.success());
+    if !installed {
+        bail!("apt-get could not install {}", packages.join(", "));
+    }
+    Ok(())
+}
+
+fn rust_lld() -> Result<PathBuf> {
+    let name = format!("rust-lld{}", env::consts::EXE_SUFFIX);
+    let found = rustc_says(&["--print", "sysroot"])
+        .and_then(|sysroot| fs::read_dir(Path::new(&sysroot).join("lib/rustlib")).ok())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|host| host.path().join("bin").join(&name))
+        .find(|path| path.is_file());
+    found.context("the linker rust-lld was not found beside rustc; it comes with rustup's toolchains")
+}

@@ -1,0 +1,81 @@
+//! The engine: the crate `wasm-infer` as WebAssembly with its JavaScript and TypeScript face.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::fingerprint::{self, Stamp};
+use crate::project::Project;
+use crate::steps::{Done, Steps};
+use crate::toolchain::{TARGET, Toolchain};
+
+/// The engine is built twice, and the page takes the build its browser can read: a module that holds relaxed
+/// operations is refused whole by a browser without them, so one build cannot serve all.
+const BUILDS: [Build; 2] = [
+    Build { name: "simd", words: "128-bit SIMD", features: "+simd128" },
+    Build { name: "relaxed", words: "relaxed SIMD", features: "+simd128,+relaxed-simd" },
+];
+
+/// How many steps [`build`] tells.
+pub const STEPS: usize = BUILDS.len();
+
+struct Build {
+    name: &'static str,
+    words: &'static str,
+    features: &'static str,
+}
+
+/// Builds every variant into `web/src/engine/NAME/`.
+pub fn build(project: &Project, steps: &mut Steps) -> Result<()> {
+    let toolchain = Toolchain::find(project)?;
+    for build in &BUILDS {
+        let what = format!("Engine to WebAssembly, {} ({})", build.words, toolchain.describe());
+        steps.step(&what, || build.run(project, &toolchain))?;
+    }
+    Ok(())
+}
+
+impl Build {
+    fn run(&self, project: &Project, toolchain: &Toolchain) -> Result<Done> {
+        let module = self.compile(project, toolchain)?;
+        let out = project.web().join("src").join("engine").join(self.name);
+        let stamp = Stamp::at(project.stamps().join(format!("engine-{}", self.name)));
+        let key = fingerprint::of(std::slice::from_ref(&module))?;
+        if stamp.holds(&key) && out.join("wasm_infer_bg.wasm").exists() {
+            return Ok(Done::Fresh);
+        }
+        stamp.clear();
+        if out.exists() {
+            fs::remove_dir_all(&out).with_context(|| format!("cannot empty {}", out.display()))?;
+        }
+        Bindgen::new()
+            .input_path(&module)
+            .web(true)
+            .and_then(|bindgen| bindgen.typescript(true).generate(&out))
+            .with_context(|| format!("wasm-bindgen could not read {}", module.display()))?;
+        stamp.set(&key)?;
+        Ok(Done::Built)
+    }
+
+    /// Runs cargo, which knows by itself what is fresh; returns the module.
+    fn compile(&self, project: &Project, toolchain: &Toolchain) -> Result<PathBuf> {
+        let target_dir = project.wasm_target();
+        let status = toolchain
+            .cargo_build()
+            .args(["--package", "wasm-infer", "--lib", "--profile", "wasm"])
+            .arg("--target-dir")
+            .arg(&target_dir)
+            // Whatever flags the user has for native code, they are not meant for this target.
+            .env_remove("RUSTFLAGS")
+            .env("CARGO_ENCODED_RUSTFLAGS", format!("-Ctarget-feature={}", self.features))
+            .current_dir(project.root())
+            .status()
+            .context("cargo could not be started")?;
+        if !status.success() {
+            bail!("the engine does not compile to WebAssembly (cargo's messages are above)");
+        }
+        Ok(target_dir.join(TARGET).join("wasm").join("wasm_infer.wasm"))
+    }
+}
