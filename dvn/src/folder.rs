@@ -63,12 +63,12 @@ impl ModelFolder {
         path: &Path,
         mut manifest: Manifest,
         network: &Network,
-        mut shard: impl FnMut(ShardId) -> Shard,
+        mut shard: impl FnMut(ShardId) -> Result<Shard, ModelError>,
     ) -> Result<ModelFolder, ModelError> {
         std::fs::create_dir_all(path).map_err(|e| io(path, e))?;
         manifest.shards.clear();
         for id in network.shards() {
-            let bytes = network.encode(id, &shard(id))?;
+            let bytes = network.encode(id, &shard(id)?)?;
             let file = id.to_string();
             write(&path.join(&file), &bytes)?;
             let sha256 = manifest::sha256(&bytes);

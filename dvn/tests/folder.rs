@@ -66,7 +66,7 @@ fn manifest(n: &Network) -> Manifest {
 
 fn written(dir: &Path) -> (Network, ModelFolder) {
     let n = network();
-    let folder = ModelFolder::write(dir, manifest(&n), &n, |id| shard(&n, id)).unwrap();
+    let folder = ModelFolder::write(dir, manifest(&n), &n, |id| Ok(shard(&n, id))).unwrap();
     (n, folder)
 }
 

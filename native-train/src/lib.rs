@@ -1,5 +1,11 @@
 //! Trains Deep Virtual Networks: data sets, the network's trunk forward and backward, joint learning of every level of
 //! every task (paper eq. 4), checkpoints, evaluation, and the model folder that the browser opens.
 
+pub mod cli;
+pub mod config;
 pub mod data;
+pub mod evaluate;
+pub mod export;
 pub mod network;
+pub mod report;
+pub mod train;

@@ -1,0 +1,56 @@
+//! The command line of `dvn-train`.
+
+mod eval;
+mod inspect;
+mod plan;
+mod predict;
+mod train;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Trains Deep Virtual Networks: one set of weights that serves several tasks, each at several memory budgets.
+///
+/// A run writes a model folder, which `cargo xtask demo --model DIR` opens in the browser. Exit codes: 0 done, 1 failed,
+/// 2 wrong usage, 130 interrupted (a checkpoint was written).
+#[derive(Parser)]
+#[command(name = "dvn-train", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(train::Args),
+    Eval(eval::Args),
+    Predict(predict::Args),
+    Inspect(inspect::Args),
+    Plan(plan::Args),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Train(args) => train::run(args),
+            Command::Eval(args) => eval::run(args),
+            Command::Predict(args) => predict::run(args),
+            Command::Inspect(args) => inspect::run(args),
+            Command::Plan(args) => plan::run(args),
+        }
+    }
+}
+
+/// Prints a report as JSON or as a table.
+fn print(report: &crate::report::Report, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+    } else {
+        println!("{}", report.table());
+    }
+    Ok(())
+}

@@ -1,0 +1,394 @@
+//! Training configurations (TOML).
+
+use crate::data::{self, Dataset, Statistics};
+use dvn::{Backbone, DefinitionError, Network, Split, TaskSpec, Unit, order};
+use serde::Deserialize;
+use std::path::Path;
+
+/// A training run, as its file describes it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// A short name: the model's.
+    pub name: String,
+    /// As in `wrn-32-4`.
+    pub backbone: String,
+    /// A number of equal units, or fractions such as `"1/2,1/4,1/4"`.
+    pub units: Units,
+    /// Seed of everything random.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// The tasks, in order.
+    #[serde(rename = "task")]
+    pub tasks: Vec<TaskConfig>,
+    /// How it is trained.
+    pub training: Training,
+}
+
+/// How many units, or which shares they have.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Units {
+    /// Equal ones.
+    Count(usize),
+    /// As [`Split::parse`] reads it.
+    Text(String),
+}
+
+/// One task.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskConfig {
+    /// The data set: see `dvn-train data --help`.
+    pub data: String,
+    /// Unit numbers in the order in which they join; the paper's rule without it.
+    pub order: Option<Vec<usize>>,
+}
+
+/// How the learning rate moves over the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Up to the peak in a straight line over `warmup`, then down to zero in a straight line.
+    OneCycle,
+    /// Constant, times `factor` at each of `milestones`.
+    Steps,
+}
+
+/// The training part.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Passes over the largest task's images; every step takes one batch of every task.
+    pub epochs: f64,
+    /// Images of each task in a step.
+    #[serde(default = "default_batch")]
+    pub batch: usize,
+    /// Peak learning rate.
+    pub rate: f32,
+    /// How it moves.
+    #[serde(default = "default_schedule")]
+    pub schedule: Schedule,
+    /// `one-cycle`: share of the steps on the way up.
+    #[serde(default = "default_warmup")]
+    pub warmup: f64,
+    /// `steps`: shares of the steps at which the rate falls.
+    #[serde(default)]
+    pub milestones: Vec<f64>,
+    /// `steps`: what the rate is multiplied by.
+    #[serde(default = "default_factor")]
+    pub factor: f32,
+    /// Nesterov momentum.
+    #[serde(default = "default_momentum")]
+    pub momentum: f32,
+    /// Weight decay of convolutions and classifier weights.
+    #[serde(default = "default_decay")]
+    pub weight_decay: f32,
+    /// Label smoothing at the full level.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Share of the full level's own answer in the targets of the smaller ones (in-place distillation, Yu and Huang 2019).
+    /// 0 in the paper.
+    #[serde(default)]
+    pub distillation: f64,
+    /// Share of the steps, from the first, that show the images at half their size.
+    #[serde(default)]
+    pub half_size: f64,
+    /// Side of the square cut out of each image (DeVries and Taylor 2017), pixels; 0 for none.
+    #[serde(default)]
+    pub cutout: usize,
+    /// Times that the run is evaluated along the way, on `evaluation_images` of each task's test images.
+    #[serde(default = "default_evaluations")]
+    pub evaluations: u64,
+    /// Test images of each task for evaluations along the way; the last one takes all.
+    #[serde(default = "default_evaluation_images")]
+    pub evaluation_images: usize,
+}
+
+fn default_seed() -> u64 {
+    1
+}
+fn default_batch() -> usize {
+    128
+}
+fn default_schedule() -> Schedule {
+    Schedule::OneCycle
+}
+fn default_warmup() -> f64 {
+    0.15
+}
+fn default_factor() -> f32 {
+    0.1
+}
+fn default_momentum() -> f32 {
+    0.9
+}
+fn default_decay() -> f32 {
+    5e-4
+}
+fn default_evaluations() -> u64 {
+    10
+}
+fn default_evaluation_images() -> usize {
+    1000
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No TOML, a missing or unknown key, a value of the wrong type.
+    #[error("{0}")]
+    Toml(String),
+    /// A number out of bounds.
+    #[error("training.{key} is {found}: expected {expected}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// The network cannot be.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// An order with a number that is no unit's.
+    #[error("task {task}: order {found:?} holds a number that is no unit's; units are numbered from 1")]
+    Order {
+        /// From 1.
+        task: usize,
+        /// The order.
+        found: Vec<usize>,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// If it cannot be read or used. An unknown key is reported with the nearest known one.
+    pub fn read(path: &Path) -> Result<(Config, String), ConfigError> {
+        let name = path.display().to_string();
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: name.clone(), source })?;
+        let config = Config::parse(&text).map_err(|e| match e {
+            ConfigError::Toml(reason) => ConfigError::Toml(format!("{name}: {reason}")),
+            other => other,
+        })?;
+        Ok((config, text))
+    }
+
+    /// Parses and checks a configuration.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|e| {
+            let hint = nearest(e.message()).map(|k| format!("\ndid you mean `{k}`?")).unwrap_or_default();
+            ConfigError::Toml(format!("{}{hint}", e.to_string().trim_end()))
+        })?;
+        config.training.check()?;
+        Ok(config)
+    }
+
+    /// The network for the tasks' data sets.
+    ///
+    /// # Errors
+    /// If backbone, units, orders and tasks do not fit together.
+    pub fn network(&self, sets: &[&Dataset]) -> Result<Network, ConfigError> {
+        let backbone: Backbone = self.backbone.parse()?;
+        let split = match &self.units {
+            Units::Count(n) => Split::equal(*n)?,
+            Units::Text(text) => Split::parse(text)?,
+        };
+        let rule = if self.tasks.iter().any(|t| t.order.is_none()) {
+            order::default_orders(split.units(), self.tasks.len())?
+        } else {
+            vec![Vec::new(); self.tasks.len()]
+        };
+        let mut tasks = Vec::new();
+        for (t, ((task, rule), set)) in self.tasks.iter().zip(rule).zip(sets).enumerate() {
+            let given = task.order.as_ref().map(|numbers| {
+                let units: Option<Vec<Unit>> = numbers.iter().map(|&n| Unit::from_number(n)).collect();
+                units.ok_or_else(|| ConfigError::Order { task: t + 1, found: numbers.clone() })
+            });
+            let order = given.transpose()?.unwrap_or(rule);
+            tasks.push(TaskSpec { classes: set.classes.len(), input_size: set.size, order });
+        }
+        Ok(Network::new(backbone, split, tasks)?)
+    }
+}
+
+impl Training {
+    fn check(&self) -> Result<(), ConfigError> {
+        let bad = |key, found: &dyn std::fmt::Display, expected| {
+            Err(ConfigError::Value { key, found: found.to_string(), expected })
+        };
+        let share = |v: f64| (0.0..=1.0).contains(&v);
+        if !(self.epochs > 0.0 && self.epochs <= 1e6) {
+            return bad("epochs", &self.epochs, "a number above 0");
+        }
+        if self.batch < 2 || self.batch > 65_536 {
+            return bad("batch", &self.batch, "2 to 65536 images: batch norm needs at least two");
+        }
+        if !(self.rate > 0.0 && self.rate.is_finite()) {
+            return bad("rate", &self.rate, "a number above 0");
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return bad("momentum", &self.momentum, "at least 0 and below 1");
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            return bad("weight_decay", &self.weight_decay, "at least 0");
+        }
+        for (key, value) in [
+            ("warmup", self.warmup),
+            ("label_smoothing", self.label_smoothing),
+            ("distillation", self.distillation),
+            ("half_size", self.half_size),
+        ] {
+            if !share(value) {
+                return bad(key, &value, "a share, 0 to 1");
+            }
+        }
+        if self.milestones.iter().any(|&m| !share(m)) {
+            let found = format!("{:?}", self.milestones);
+            return bad("milestones", &found, "shares of the steps, 0 to 1");
+        }
+        Ok(())
+    }
+
+    /// The learning rate of step `step` of `steps`.
+    pub fn rate_at(&self, step: u64, steps: u64) -> f32 {
+        let done = step as f64 / steps.max(1) as f64;
+        match self.schedule {
+            Schedule::OneCycle if done < self.warmup => self.rate * (done / self.warmup).max(0.01) as f32,
+            Schedule::OneCycle => {
+                self.rate * ((1.0 - done) / (1.0 - self.warmup).max(f64::MIN_POSITIVE)) as f32
+            }
+            Schedule::Steps => {
+                let passed = self.milestones.iter().filter(|&&m| done >= m).count();
+                self.rate * self.factor.powi(passed as i32)
+            }
+        }
+    }
+}
+
+/// How a task's images are normalised: the statistics of its training images.
+pub fn input(set: &Dataset, statistics: &Statistics) -> dvn::manifest::Input {
+    dvn::manifest::Input { size: set.size, mean: statistics.mean, std: statistics.std }
+}
+
+/// A data set's name for people.
+pub fn title(name: &str) -> String {
+    let (base, classes) = name.split_once(':').unwrap_or((name, ""));
+    let title = match base {
+        "cifar10" => "CIFAR-10",
+        "cifar100" => "CIFAR-100",
+        "cifar100-coarse" => "CIFAR-100, coarse",
+        "tiny-imagenet" => "Tiny-ImageNet",
+        "stl10" => "STL-10",
+        "sample-cifar10" => "CIFAR-10, sample",
+        "sample-cifar100" => "CIFAR-100, sample",
+        "folder" => {
+            return Path::new(classes).file_name().map_or(name.into(), |n| n.to_string_lossy().into());
+        }
+        other => other,
+    };
+    if classes.is_empty() { title.to_owned() } else { format!("{title}, classes {classes}") }
+}
+
+/// The known key nearest to an unknown one, out of serde's message.
+fn nearest(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("unknown field ")?;
+    let mut words = rest.split('`').skip(1).step_by(2);
+    let found = words.next()?;
+    words.min_by_key(|known| strsim::damerau_levenshtein(found, known)).map(str::to_owned)
+}
+
+/// Loads the data sets of a configuration's tasks.
+///
+/// # Errors
+/// If one of them cannot be read; the message says which and how to get it.
+pub fn load(config: &Config, split: data::Split, dir: &Path) -> Result<Vec<Dataset>, data::DataError> {
+    config.tasks.iter().map(|t| data::load(&t.data, split, dir)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+name = "test"
+backbone = "wrn-14-2"
+units = 4
+[[task]]
+data = "cifar10"
+[[task]]
+data = "cifar100"
+order = [4, 3, 2, 1]
+[training]
+epochs = 2
+rate = 0.1
+"#;
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_known_one() {
+        for (from, to, expected) in [
+            ("epochs = 2", "epochs = 2\nlabel_smothing = 0.1", "did you mean `label_smoothing`?"),
+            ("units = 4", "units = 4\nbackbones = 1", "did you mean `backbone`?"),
+            ("data = \"cifar10\"", "data = \"cifar10\"\norders = [1]", "did you mean `order`?"),
+        ] {
+            let error = Config::parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("line"), "{error}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_bounds_are_refused() {
+        assert!(Config::parse(GOOD).is_ok());
+        for (from, to, key) in [
+            ("epochs = 2", "epochs = 0", "epochs"),
+            ("epochs = 2", "epochs = nan", "epochs"),
+            ("rate = 0.1", "rate = -1", "rate"),
+            ("rate = 0.1", "rate = 0.1\nbatch = 1", "batch"),
+            ("rate = 0.1", "rate = 0.1\nhalf_size = 1.5", "half_size"),
+            ("rate = 0.1", "rate = 0.1\nmomentum = 1.0", "momentum"),
+        ] {
+            let error = Config::parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn schedules_rise_and_fall() {
+        let mut t = Config::parse(GOOD).unwrap().training;
+        assert!((t.rate_at(150, 1000) - 0.1).abs() < 1e-6);
+        assert!((t.rate_at(75, 1000) - 0.05).abs() < 1e-6);
+        assert!((t.rate_at(575, 1000) - 0.05).abs() < 1e-6);
+        assert_eq!(t.rate_at(1000, 1000), 0.0);
+        (t.schedule, t.milestones) = (Schedule::Steps, vec![0.5, 0.75]);
+        for (step, rate) in [(0, 0.1), (499, 0.1), (500, 0.01), (900, 0.001)] {
+            assert!((t.rate_at(step, 1000) - rate).abs() < 1e-7);
+        }
+    }
+
+    #[test]
+    fn the_shipped_configurations_parse() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+        let mut found = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            Config::read(&entry.unwrap().path()).unwrap();
+            found += 1;
+        }
+        assert!(found >= 3);
+    }
+}

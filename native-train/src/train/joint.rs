@@ -1,0 +1,179 @@
+//! Joint learning (paper eq. 4): in every step, the sum over tasks and levels of the cross-entropy of one batch each.
+
+use super::optimizer::Sgd;
+use crate::config::Training;
+use crate::data::Batch;
+use crate::network::oracle::{self, Statistics};
+use crate::network::trunk_op::TrunkOp;
+use crate::network::{LevelLayout, Parameters, RUNNING_SHARE, Trunk};
+use candle_core::{D, Device, Result, Tensor, Var};
+use dvn::{DefinitionError, Network, Plan};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What one level did in one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LevelResult {
+    /// Mean loss of an image.
+    pub loss: f64,
+    /// Images that the level got right.
+    pub hits: usize,
+}
+
+/// A network in joint training.
+pub struct Joint {
+    /// By task, then level - 1: the plan at the images' own size, and the packed layout (the same at any size).
+    plans: Vec<Vec<(Arc<Plan>, LevelLayout)>>,
+    /// All trained numbers and the running statistics.
+    pub parameters: Parameters,
+    /// The optimizer's momentum, one for each trained number.
+    pub velocity: Vec<f32>,
+    gradient: Vec<f32>,
+    trunk: Arc<Mutex<Trunk>>,
+    size: Option<usize>,
+    device: Device,
+}
+
+impl Joint {
+    /// A network with fresh parameters.
+    ///
+    /// # Errors
+    /// None for a network that was put together by [`Network::new`].
+    pub fn new(network: &Network, seed: u64, device: Device) -> std::result::Result<Joint, DefinitionError> {
+        let mut plans = Vec::new();
+        for task in 0..network.tasks().len() {
+            let mut levels = Vec::new();
+            for level in 1..=network.levels() {
+                let plan = network.plan(task, level)?;
+                let layout = LevelLayout::new(&plan);
+                levels.push((Arc::new(plan), layout));
+            }
+            plans.push(levels);
+        }
+        let parameters = Parameters::new(network, seed);
+        let count = parameters.values.len();
+        Ok(Joint {
+            plans,
+            parameters,
+            velocity: vec![0.0; count],
+            gradient: vec![0.0; count],
+            trunk: Arc::default(),
+            size: None,
+            device,
+        })
+    }
+
+    /// One step: one batch of every task through every level of it, then the optimizer. Results by task, then level - 1.
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn step(
+        &mut self,
+        batches: &[Batch],
+        rate: f32,
+        training: &Training,
+    ) -> Result<Vec<Vec<LevelResult>>> {
+        let results =
+            batches.iter().enumerate().map(|(t, b)| self.task(t, b, training)).collect::<Result<_>>()?;
+        let sgd = Sgd { rate, momentum: training.momentum, decay: training.weight_decay };
+        let decayed = self.parameters.decayed();
+        sgd.step(&mut self.parameters.values, &mut self.velocity, &mut self.gradient, decayed);
+        Ok(results)
+    }
+
+    /// Adds the gradients of one task's batch.
+    fn task(&mut self, task: usize, batch: &Batch, training: &Training) -> Result<Vec<LevelResult>> {
+        let (n, size) = (batch.labels.len(), batch.size);
+        if self.size.replace(size).is_some_and(|before| before != size) {
+            self.trunk.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        let images = Tensor::from_slice(&batch.images, (n, size, size, 3), &self.device)?;
+        let levels = self.plans[task].len();
+        let mut results = vec![LevelResult::default(); levels];
+        let mut teacher = None;
+        for level in (1..=levels).rev() {
+            let classes = self.plans[task][level - 1].0.classes();
+            let smoothing = if level == levels { training.label_smoothing } else { 0.0 };
+            let mut targets = targets(&batch.labels, classes, smoothing, &self.device)?;
+            if let Some(teacher) = &teacher {
+                let share = training.distillation;
+                targets = ((targets * (1.0 - share))? + (teacher * share)?)?;
+            }
+            let (loss, logits) = self.level(task, level, size, &images, &targets)?;
+            if level == levels && training.distillation > 0.0 {
+                teacher = Some(log_softmax(&logits)?.exp()?);
+            }
+            results[level - 1] = LevelResult { loss, hits: hits(&logits, &batch.labels)? };
+        }
+        Ok(results)
+    }
+
+    /// Adds the gradient of one level; gives its loss and its logits.
+    fn level(
+        &mut self,
+        task: usize,
+        level: usize,
+        size: usize,
+        images: &Tensor,
+        targets: &Tensor,
+    ) -> Result<(f64, Tensor)> {
+        let (plan, layout) = &self.plans[task][level - 1];
+        let plan = if plan.tensors[0].height == size { plan.clone() } else { Arc::new(plan.at_size(size)) };
+        let device = &self.device;
+        let variable = |values: Vec<f32>, shape: &[usize]| Var::from_vec(values, shape, device);
+        let packed = variable(self.parameters.gather(&plan, layout), &[layout.total])?;
+        let (weight_range, bias_range) =
+            (self.parameters.classifier_weight(&plan), self.parameters.classifier_bias(&plan));
+        let own = |range: &std::ops::Range<usize>| self.parameters.values[range.clone()].to_vec();
+        let weight = variable(own(&weight_range), &[plan.classes(), plan.features()])?;
+        let bias = variable(own(&bias_range), &[plan.classes()])?;
+
+        let statistics = Arc::new(Mutex::new(Vec::new()));
+        let features = if device.is_cpu() {
+            let op = TrunkOp::new(plan.clone(), self.trunk.clone(), statistics.clone());
+            images.apply_op2(packed.as_tensor(), op)?
+        } else {
+            let mut batch = Vec::new();
+            let features = oracle::trunk(&plan, images, &packed, Statistics::Batch(&mut batch))?;
+            *statistics.lock().unwrap_or_else(PoisonError::into_inner) = batch;
+            features
+        };
+        let logits = features.matmul(&weight.t()?)?.broadcast_add(&bias)?;
+        let images = targets.dim(0)? as f64;
+        let loss = (log_softmax(&logits)?.mul(targets)?.sum_all()? * (-1.0 / images))?;
+        let gradients = loss.backward()?;
+
+        let gradient = |v: &Var| -> Result<Vec<f32>> {
+            match gradients.get(v) {
+                Some(g) => g.flatten_all()?.to_vec1(),
+                None => candle_core::bail!("a parameter that the loss does not depend on"),
+            }
+        };
+        self.parameters.scatter_add(&plan, layout, &gradient(&packed)?, &mut self.gradient);
+        for (v, range) in [(&weight, weight_range), (&bias, bias_range)] {
+            let flat = self.gradient[range].iter_mut();
+            flat.zip(gradient(v)?).for_each(|(f, g)| *f += g);
+        }
+        let statistics = statistics.lock().unwrap_or_else(PoisonError::into_inner);
+        self.parameters.update_running(&plan, &statistics, RUNNING_SHARE);
+        Ok((f64::from(loss.to_scalar::<f32>()?), logits.detach()))
+    }
+}
+
+/// One-hot rows, smoothed: `1 - smoothing` at the label, the rest spread over all classes.
+fn targets(labels: &[u16], classes: usize, smoothing: f64, device: &Device) -> Result<Tensor> {
+    let mut rows = vec![(smoothing / classes as f64) as f32; labels.len() * classes];
+    for (row, &label) in rows.chunks_exact_mut(classes).zip(labels) {
+        row[usize::from(label)] += (1.0 - smoothing) as f32;
+    }
+    Tensor::from_vec(rows, (labels.len(), classes), device)
+}
+
+fn log_softmax(logits: &Tensor) -> Result<Tensor> {
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
+    shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)
+}
+
+fn hits(logits: &Tensor, labels: &[u16]) -> Result<usize> {
+    let answers = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
+    Ok(answers.iter().zip(labels).filter(|(a, l)| **a == u32::from(**l)).count())
+}
