@@ -10,14 +10,22 @@
 //! was found and what was expected.
 
 mod direct;
+mod fused;
 mod operands;
+mod ops;
+mod parallel;
+mod product;
 mod shape;
+mod simd;
+mod winograd;
 mod workspace;
 
-pub use direct::{average_pool, average_pool_gradient, forward, input_gradient, join, weight_gradient};
+pub use direct::{average_pool, average_pool_gradient, join};
 pub use operands::{
     Activation, Gradient, Input, InputGradient, Join, NormGradient, Output, Shortcut, ShortcutGradient, Span,
     Sums,
 };
+pub use ops::{forward, input_gradient, weight_gradient};
 pub use shape::{Map, Shape};
+pub use simd::Isa;
 pub use workspace::Workspace;

@@ -1,0 +1,215 @@
+//! The matrix products of the transformed domain, one plane (one position of the transform) at a time.
+//!
+//! Transformed activations lie as `[block of LANES channels][tile][LANES]`. Transformed weights, and sums of weight
+//! gradients, lie in panels of one to three blocks of output channels: `[panel][input channel][blocks * LANES]`.
+
+use crate::simd::{Kernel, Simd};
+
+/// The panels that `blocks` blocks of channels are cut into: (first block, blocks).
+#[inline(always)]
+pub(crate) fn panels<S: Simd>(blocks: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let width = match blocks - first {
+            0 => return None,
+            1 => 1,
+            3 if S::PRODUCT_ROWS[2] > 0 => 3,
+            _ => 2,
+        };
+        first += width;
+        Some((first - width, width))
+    })
+}
+
+/// `out[block][tile] = sum over pairs and channels of inputs[channel][tile] * weights[channel][block]`
+pub(crate) struct Product<'a> {
+    /// Planes of transformed inputs and weights.
+    pub(crate) pairs: &'a [(*const f32, *const f32)],
+    /// Channels that are summed over.
+    pub(crate) channels: usize,
+    /// Tiles in the planes.
+    pub(crate) tiles: usize,
+    /// Blocks of output channels.
+    pub(crate) blocks: usize,
+    /// The plane of the result.
+    pub(crate) out: *mut f32,
+}
+
+impl Kernel for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (first, width) in panels::<S>(self.blocks) {
+            // SAFETY: whoever makes a `Product` gives it planes of these sizes.
+            unsafe {
+                match width {
+                    1 => self.panel::<S, 1>(simd, first),
+                    2 => self.panel::<S, 2>(simd, first),
+                    _ if S::PRODUCT_ROWS[2] > 0 => self.panel::<S, 3>(simd, first),
+                    _ => unreachable!("no panel is {width} blocks wide"),
+                }
+            }
+        }
+    }
+}
+
+impl Product<'_> {
+    #[inline(always)]
+    unsafe fn panel<S: Simd, const WIDTH: usize>(&self, simd: S, first: usize) {
+        let mut tile = 0;
+        while tile < self.tiles {
+            let left = self.tiles - tile;
+            // SAFETY: as many tiles are left.
+            unsafe {
+                tile += match S::PRODUCT_ROWS[WIDTH - 1] {
+                    16 if left >= 16 => self.rows::<S, 16, WIDTH>(simd, first, tile),
+                    8 | 16 if left >= 8 => self.rows::<S, 8, WIDTH>(simd, first, tile),
+                    // Eight are better cut into four and four than into six and two.
+                    6 if left >= 6 && left != 8 => self.rows::<S, 6, WIDTH>(simd, first, tile),
+                    _ if left >= 4 => self.rows::<S, 4, WIDTH>(simd, first, tile),
+                    _ if left >= 2 => self.rows::<S, 2, WIDTH>(simd, first, tile),
+                    _ => self.rows::<S, 1, WIDTH>(simd, first, tile),
+                };
+            }
+        }
+    }
+
+    /// The micro-kernel: `ROWS` tiles by `WIDTH` vectors of output channels, all in registers.
+    #[inline(always)]
+    unsafe fn rows<S: Simd, const ROWS: usize, const WIDTH: usize>(
+        &self,
+        simd: S,
+        first: usize,
+        tile: usize,
+    ) -> usize {
+        let block = self.tiles * S::LANES;
+        let mut acc = [[simd.zero(); WIDTH]; ROWS];
+        for &(inputs, weights) in self.pairs {
+            // SAFETY: the planes hold `channels` channels of `tiles` tiles and of the panel's blocks.
+            unsafe {
+                let mut a = inputs.add(tile * S::LANES);
+                let mut b = weights.add(first * S::LANES * self.channels);
+                let mut left = self.channels;
+                while left > 0 {
+                    // One channel a step: the processor's scheduler needs no unrolling, and V8 spills where it is done.
+                    let n = left.min(S::LANES);
+                    for c in 0..n {
+                        let w: [S::V; WIDTH] = std::array::from_fn(|q| simd.load(b.add(q * S::LANES)));
+                        b = b.add(WIDTH * S::LANES);
+                        for (r, acc) in acc.iter_mut().enumerate() {
+                            let x = simd.splat(*a.add(r * S::LANES + c));
+                            for q in 0..WIDTH {
+                                acc[q] = simd.fma(x, w[q], acc[q]);
+                            }
+                        }
+                    }
+                    a = a.wrapping_add(block);
+                    left -= n;
+                }
+            }
+        }
+        for (r, acc) in acc.iter().enumerate() {
+            for (q, v) in acc.iter().enumerate() {
+                // SAFETY: the result's plane holds `tiles` tiles of the panel's blocks.
+                unsafe { simd.store(self.out.add((first + q) * block + (tile + r) * S::LANES), *v) };
+            }
+        }
+        ROWS
+    }
+}
+
+/// `sums[channel][block] (+)= sum over tiles of inputs[channel][tile] * gradients[block][tile]`
+pub(crate) struct OuterProduct {
+    /// Plane of transformed inputs.
+    pub(crate) inputs: *const f32,
+    /// Plane of transformed gradients.
+    pub(crate) gradients: *const f32,
+    /// Input channels.
+    pub(crate) channels: usize,
+    /// Tiles in the planes.
+    pub(crate) tiles: usize,
+    /// Blocks of output channels.
+    pub(crate) blocks: usize,
+    /// Plane of the sums, in panels.
+    pub(crate) sums: *mut f32,
+    /// Whether `sums` holds nothing yet.
+    pub(crate) first: bool,
+}
+
+impl Kernel for OuterProduct {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (first, width) in panels::<S>(self.blocks) {
+            // SAFETY: whoever makes an `OuterProduct` gives it planes of these sizes.
+            unsafe {
+                match width {
+                    1 => self.panel::<S, 1>(simd, first),
+                    2 => self.panel::<S, 2>(simd, first),
+                    _ if S::OUTER_ROWS[2] > 0 => self.panel::<S, 3>(simd, first),
+                    _ => unreachable!("no panel is {width} blocks wide"),
+                }
+            }
+        }
+    }
+}
+
+impl OuterProduct {
+    #[inline(always)]
+    unsafe fn panel<S: Simd, const WIDTH: usize>(&self, simd: S, first: usize) {
+        let mut channel = 0;
+        while channel < self.channels {
+            // Rows never cross a block: both are powers of two, and what is left over is a multiple of 4.
+            let left = self.channels - channel;
+            // SAFETY: as many channels are left.
+            unsafe {
+                channel += match S::OUTER_ROWS[WIDTH - 1] {
+                    16 if left >= 16 => self.rows::<S, 16, WIDTH>(simd, first, channel),
+                    8 | 16 if left >= 8 && channel.is_multiple_of(8) => {
+                        self.rows::<S, 8, WIDTH>(simd, first, channel)
+                    }
+                    _ => self.rows::<S, 4, WIDTH>(simd, first, channel),
+                };
+            }
+        }
+    }
+
+    /// The micro-kernel: `ROWS` input channels by `WIDTH` vectors of output channels. The sum over these tiles starts at
+    /// zero and is added to the others at its end: two short sums have a smaller error than a long one.
+    #[inline(always)]
+    unsafe fn rows<S: Simd, const ROWS: usize, const WIDTH: usize>(
+        &self,
+        simd: S,
+        first: usize,
+        channel: usize,
+    ) -> usize {
+        let block = self.tiles * S::LANES;
+        let mut acc = [[simd.zero(); WIDTH]; ROWS];
+        // SAFETY: the planes hold `tiles` tiles of these channels; a multiple of 4 channels is left in the block.
+        unsafe {
+            let mut a = self.inputs.add(channel / S::LANES * block + channel % S::LANES);
+            let mut b = self.gradients.add(first * block);
+            for _ in 0..self.tiles {
+                let g: [S::V; WIDTH] = std::array::from_fn(|q| simd.load(b.add(q * block)));
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    let x = simd.splat(*a.add(r));
+                    for q in 0..WIDTH {
+                        acc[q] = simd.fma(x, g[q], acc[q]);
+                    }
+                }
+                a = a.wrapping_add(S::LANES);
+                b = b.wrapping_add(S::LANES);
+            }
+            let to = self.sums.add((first * self.channels + channel * WIDTH) * S::LANES);
+            for (r, acc) in acc.iter().enumerate() {
+                for (q, v) in acc.iter().enumerate() {
+                    let p = to.add((r * WIDTH + q) * S::LANES);
+                    simd.store(p, if self.first { *v } else { simd.add(simd.load(p), *v) });
+                }
+            }
+        }
+        ROWS
+    }
+}

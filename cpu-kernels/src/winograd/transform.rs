@@ -1,0 +1,98 @@
+//! The one-dimensional transforms of Winograd's F(4, 3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+//! Networks").
+//!
+//! The points are 0, ±5/8, ±3/2 and infinity: they cost what the usual ±1, ±2 cost and halve the rounding error. The rows
+//! of the kernel's transform are left without their factors, which the output's transform carries at the price of one
+//! multiplication; the adjoint pair has them in the kernel's, which is used once where the other is used for each tile.
+
+use crate::simd::Simd;
+
+const A: f64 = 0.625;
+const B: f64 = 1.5;
+/// Lagrange factors of the points 0, ±A and ±B.
+const N0: f64 = 1.0 / (A * A * B * B);
+const NA: f64 = 1.0 / (2.0 * A * A * (A * A - B * B));
+const NB: f64 = 1.0 / (2.0 * B * B * (B * B - A * A));
+
+/// Six input values to the six points.
+#[inline(always)]
+pub(super) fn input<S: Simd>(s: S, d: [S::V; 6]) -> [S::V; 6] {
+    let c = |v: f64| s.splat(v as f32);
+    let (a, b, a2, b2) = (c(A), c(B), c(A * A), c(B * B));
+    let (sum, product) = (c(A * A + B * B), c(A * A * B * B));
+    let even_a = s.fnma(b2, d[2], d[4]);
+    let odd_a = s.fnma(b2, d[1], d[3]);
+    let even_b = s.fnma(a2, d[2], d[4]);
+    let odd_b = s.fnma(a2, d[1], d[3]);
+    [
+        s.fma(product, d[0], s.fnma(sum, d[2], d[4])),
+        s.fma(a, odd_a, even_a),
+        s.fnma(a, odd_a, even_a),
+        s.fma(b, odd_b, even_b),
+        s.fnma(b, odd_b, even_b),
+        s.fma(product, d[1], s.fnma(sum, d[3], d[5])),
+    ]
+}
+
+/// Three kernel values to the six points, without the Lagrange factors.
+#[inline(always)]
+pub(super) fn kernel<S: Simd>(s: S, w: [S::V; 3]) -> [S::V; 6] {
+    let c = |v: f64| s.splat(v as f32);
+    let (a, b) = (c(A), c(B));
+    let even_a = s.fma(c(A * A), w[2], w[0]);
+    let even_b = s.fma(c(B * B), w[2], w[0]);
+    [
+        w[0],
+        s.fma(a, w[1], even_a),
+        s.fnma(a, w[1], even_a),
+        s.fma(b, w[1], even_b),
+        s.fnma(b, w[1], even_b),
+        w[2],
+    ]
+}
+
+/// The six points to four output values, with the Lagrange factors.
+#[inline(always)]
+pub(super) fn output<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 4] {
+    let c = |v: f64| s.splat(v as f32);
+    let (sum_a, difference_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+    let (sum_b, difference_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
+    [
+        s.fma(c(NB), sum_b, s.fma(c(NA), sum_a, s.mul(c(N0), m[0]))),
+        s.fma(c(B * NB), difference_b, s.mul(c(A * NA), difference_a)),
+        s.fma(c(B * B * NB), sum_b, s.mul(c(A * A * NA), sum_a)),
+        s.fma(c(B * B * B * NB), difference_b, s.fma(c(A * A * A * NA), difference_a, m[5])),
+    ]
+}
+
+/// Four output gradients to the six points, without the Lagrange factors: the adjoint of [`output`].
+#[inline(always)]
+pub(super) fn gradient<S: Simd>(s: S, y: [S::V; 4]) -> [S::V; 6] {
+    let c = |v: f64| s.splat(v as f32);
+    let (a, b, a2, b2) = (c(A), c(B), c(A * A), c(B * B));
+    let even_a = s.fma(a2, y[2], y[0]);
+    let odd_a = s.fma(a2, y[3], y[1]);
+    let even_b = s.fma(b2, y[2], y[0]);
+    let odd_b = s.fma(b2, y[3], y[1]);
+    [
+        y[0],
+        s.fma(a, odd_a, even_a),
+        s.fnma(a, odd_a, even_a),
+        s.fma(b, odd_b, even_b),
+        s.fnma(b, odd_b, even_b),
+        y[3],
+    ]
+}
+
+/// The six points to three kernel gradients, with the Lagrange factors: the adjoint of [`kernel`].
+#[inline(always)]
+pub(super) fn kernel_gradient<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 3] {
+    let c = |v: f64| s.splat(v as f32);
+    let (sum_a, difference_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+    let (sum_b, difference_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
+    [
+        s.fma(c(NB), sum_b, s.fma(c(NA), sum_a, s.mul(c(N0), m[0]))),
+        s.fma(c(B * NB), difference_b, s.mul(c(A * NA), difference_a)),
+        s.fma(c(B * B * NB), sum_b, s.fma(c(A * A * NA), sum_a, m[5])),
+    ]
+}
