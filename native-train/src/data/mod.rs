@@ -9,6 +9,8 @@ mod cifar;
 mod error;
 pub mod loader;
 pub(crate) mod rng;
+pub mod sample;
+mod sheet;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -187,9 +189,8 @@ pub struct Statistics {
 pub fn load(name: &str, split: Split, dir: &Path) -> Result<Dataset, DataError> {
     let spec = Spec::parse(name)?;
     let mut set = match &spec.base {
-        spec::Base::Cifar10 => cifar::load(cifar::Kind::Cifar10, split, dir),
-        spec::Base::Cifar100Fine => cifar::load(cifar::Kind::Cifar100Fine, split, dir),
-        spec::Base::Cifar100Coarse => cifar::load(cifar::Kind::Cifar100Coarse, split, dir),
+        spec::Base::Cifar(kind) => cifar::load(*kind, split, dir),
+        spec::Base::Sample(kind) => sample::load(*kind, split),
     }?;
     if let Some((first, last)) = spec.classes {
         if last >= set.classes.len() {

@@ -1,16 +1,23 @@
 //! Data-set names: a base name and an optional range of classes.
 
 use super::DataError;
+use super::cifar::Kind;
 
 /// The data sets' names, for messages and help.
-pub const KNOWN: &[&str] = &["cifar10", "cifar100", "cifar100-coarse"];
+pub const KNOWN: &[&str] = &[
+    "cifar10",
+    "cifar100",
+    "cifar100-coarse",
+    "sample-cifar10",
+    "sample-cifar100",
+    "sample-cifar100-coarse",
+];
 
 /// Which data set a name means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Base {
-    Cifar10,
-    Cifar100Fine,
-    Cifar100Coarse,
+    Cifar(Kind),
+    Sample(Kind),
 }
 
 /// A parsed data-set name.
@@ -33,9 +40,12 @@ impl Spec {
             None => (name, None),
         };
         let base = match rest {
-            "cifar10" => Base::Cifar10,
-            "cifar100" => Base::Cifar100Fine,
-            "cifar100-coarse" => Base::Cifar100Coarse,
+            "cifar10" => Base::Cifar(Kind::Cifar10),
+            "cifar100" => Base::Cifar(Kind::Cifar100Fine),
+            "cifar100-coarse" => Base::Cifar(Kind::Cifar100Coarse),
+            "sample-cifar10" => Base::Sample(Kind::Cifar10),
+            "sample-cifar100" => Base::Sample(Kind::Cifar100Fine),
+            "sample-cifar100-coarse" => Base::Sample(Kind::Cifar100Coarse),
             _ => return Err(DataError::UnknownName { name: name.into(), known: KNOWN.join(", ") }),
         };
         Ok(Spec { base, classes })

@@ -37,7 +37,7 @@ fn unknown_names_list_the_known_ones() {
 }
 
 /// The authors' data, where the environment variable `DVN_DATA` says where it is.
-fn data_folder() -> Option<std::path::PathBuf> {
+pub(crate) fn data_folder() -> Option<std::path::PathBuf> {
     let dir = std::env::var_os("DVN_DATA").map(Into::into);
     if dir.is_none() {
         eprintln!("skipped: DVN_DATA does not say where the data sets are");
