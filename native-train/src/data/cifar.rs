@@ -1,10 +1,12 @@
-//! CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in their authors' binary layout: records of one label byte (CIFAR-10) or a
+//! CIFAR-10 and CIFAR-100 (Krizhevsky 2009). Their authors' binary layout has records of one label byte (CIFAR-10) or a
 //! coarse and a fine label byte (CIFAR-100), then 1024 red, 1024 green and 1024 blue bytes.
 
 use std::path::{Path, PathBuf};
 
 use super::error::{Hint, read_exact_file, read_text};
 use super::{DataError, Dataset, Images, Split};
+
+mod python;
 
 /// Height and width of a CIFAR image.
 pub(crate) const SIZE: usize = 32;
@@ -54,21 +56,30 @@ impl Kind {
     }
 }
 
-/// Reads one split from the data folder `dir`.
+/// Reads one split from the data folder `dir`: the binary layout where it is there, else the Python layout.
 pub(crate) fn load(kind: Kind, split: Split, dir: &Path) -> Result<Dataset, DataError> {
     let hint = Hint::fetch(kind.fetch_name(), dir);
-    let folder = dir.join(if kind == Kind::Cifar10 { CIFAR10_BINARY } else { CIFAR100_BINARY });
-    let files: Vec<(PathBuf, usize)> = match (kind, split) {
+    let binary = dir.join(if kind == Kind::Cifar10 { CIFAR10_BINARY } else { CIFAR100_BINARY });
+    let pickled = dir.join(python::folder(kind));
+    let (pixels, labels, classes) = if pickled.is_dir() && !binary.is_dir() {
+        python::load(kind, split, &pickled, &hint)?
+    } else {
+        let (pixels, labels) = read_records(&files(kind, split, &binary), kind.record(), &hint)?;
+        (pixels, labels, class_names(&binary.join(kind.names_file()), kind.classes(), &hint)?)
+    };
+    Ok(Dataset { name: String::new(), classes, size: SIZE, images: Images::new(SIZE, pixels), labels })
+}
+
+/// The binary files of a split, each with its number of records.
+fn files(kind: Kind, split: Split, folder: &Path) -> Vec<(PathBuf, usize)> {
+    match (kind, split) {
         (Kind::Cifar10, Split::Train) => {
             (1..=5).map(|k| (folder.join(format!("data_batch_{k}.bin")), 10_000)).collect()
         }
         (Kind::Cifar10, Split::Test) => vec![(folder.join("test_batch.bin"), 10_000)],
         (_, Split::Train) => vec![(folder.join("train.bin"), 50_000)],
         (_, Split::Test) => vec![(folder.join("test.bin"), 10_000)],
-    };
-    let (pixels, labels) = read_records(&files, kind.record(), &hint)?;
-    let classes = class_names(&folder.join(kind.names_file()), kind.classes(), &hint)?;
-    Ok(Dataset { name: String::new(), classes, size: SIZE, images: Images::new(SIZE, pixels), labels })
+    }
 }
 
 /// The shape of a binary record.

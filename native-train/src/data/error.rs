@@ -131,28 +131,36 @@ pub(crate) fn read_exact_file(
     std::fs::read(path).map_err(|error| DataError::Io { path: path.into(), error })
 }
 
-/// Reads a small text file of at most `limit` bytes.
-pub(crate) fn read_text(path: &std::path::Path, limit: u64, hint: &Hint) -> Result<String, DataError> {
+/// Reads a file of at most `limit` bytes.
+pub(crate) fn read_limited(
+    path: &std::path::Path,
+    limit: u64,
+    what: &str,
+    hint: &Hint,
+) -> Result<Vec<u8>, DataError> {
     use std::io::Read;
     let io = |error| DataError::Io { path: path.into(), error };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(DataError::Missing {
-                path: path.into(),
-                expected: "a text file".into(),
-                hint: hint.clone(),
-            });
+            return Err(DataError::Missing { path: path.into(), expected: what.into(), hint: hint.clone() });
         }
         Err(e) => return Err(io(e)),
     };
-    let mut text = String::new();
-    file.take(limit + 1).read_to_string(&mut text).map_err(io)?;
-    if text.len() as u64 > limit {
+    let mut content = Vec::new();
+    file.take(limit + 1).read_to_end(&mut content).map_err(io)?;
+    if content.len() as u64 > limit {
         return Err(DataError::Content {
             path: path.into(),
-            what: format!("more than {limit} bytes, too long for what it should hold"),
+            what: format!("more than {limit} bytes, too long for {what}"),
         });
     }
-    Ok(text)
+    Ok(content)
+}
+
+/// Reads a text file of at most `limit` bytes.
+pub(crate) fn read_text(path: &std::path::Path, limit: u64, hint: &Hint) -> Result<String, DataError> {
+    let content = read_limited(path, limit, "a text file", hint)?;
+    String::from_utf8(content)
+        .map_err(|_| DataError::Content { path: path.into(), what: "expected text in UTF-8".into() })
 }

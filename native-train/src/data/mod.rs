@@ -8,6 +8,7 @@ pub mod augment;
 mod cifar;
 mod error;
 pub mod loader;
+mod pickle;
 pub(crate) mod rng;
 pub mod sample;
 mod sheet;
