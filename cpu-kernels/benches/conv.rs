@@ -1,4 +1,7 @@
-//! Speed of the convolutions, counted as direct ones, beside the processor's peak. `cargo bench -p cpu-kernels [-- --quick]`
+//! Speed of the convolutions, counted as direct ones, beside the processor's peak.
+//!
+//! `cargo bench -p cpu-kernels [-- [--quick] [WORD...]]`: only lines that contain all words, such as `Avx2`, `threads: 1` or
+//! `64 -> 64`.
 
 use cpu_kernels::{Activation, Gradient, Input, InputGradient, Isa, Output, Shape, Workspace};
 use std::time::Instant;
@@ -22,7 +25,9 @@ const SHAPES: [(usize, usize, usize, usize, usize); 14] = [
 ];
 
 fn main() {
-    let quick = std::env::args().any(|a| a == "--quick");
+    let (options, words): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|a| a.starts_with("--"));
+    let quick = options.iter().any(|o| o == "--quick");
     let rounds = if quick { 5 } else { 15 };
     let most = std::thread::available_parallelism().map_or(1, usize::from);
     for isa in Isa::available() {
@@ -30,18 +35,24 @@ fn main() {
             continue;
         }
         for threads in if most > 1 { vec![1, most] } else { vec![1] } {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
-            pool.install(|| table(isa, threads, rounds));
+            let pool =
+                rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
+            pool.install(|| table(isa, threads, rounds, &words));
         }
     }
 }
 
-fn table(isa: Isa, threads: usize, rounds: usize) {
+fn table(isa: Isa, threads: usize, rounds: usize, words: &[String]) {
     let mut ws = if isa == Isa::best() { Workspace::new() } else { Workspace::with_isa(isa) };
-    println!("\n{isa:?}, threads: {threads}. GFLOP/s as direct convolution (ms), best of {rounds}");
-    println!("{:32} {:>18} {:>18} {:>18}", "images, shape", "forward", "input gradient", "weight gradient");
+    let title = format!("{isa:?}, threads: {threads}");
+    println!("\n{title}. GFLOP/s as direct convolution (ms), best of {rounds}");
+    println!("{:38} {:>18} {:>18} {:>18}", "images, shape", "forward", "input gradient", "weight gradient");
     for (images, size, inputs, outputs, stride) in SHAPES {
         let shape = Shape { images, height: size, width: size, inputs, outputs, stride };
+        let name = format!("{images}, {inputs} -> {outputs} at {size} x {size}, stride {stride}");
+        if !words.iter().all(|w| name.contains(w) || title.contains(w)) {
+            continue;
+        }
         let x = values(shape.input().len());
         let g = values(shape.output().len());
         let w = values(shape.weights());
@@ -59,7 +70,7 @@ fn table(isa: Isa, threads: usize, rounds: usize) {
             cpu_kernels::weight_gradient(&mut ws, &shape, Activation::Plain(&x), gradient, &mut dw);
             times[2].push(t.elapsed().as_secs_f64());
         }
-        print!("{:32}", format!("{images}, {inputs} -> {outputs} at {size} x {size}, stride {stride}"));
+        print!("{name:38}");
         for t in &times {
             // The best: others may be using the machine too.
             let t = t.iter().copied().fold(f64::INFINITY, f64::min);

@@ -95,7 +95,10 @@ impl Product<'_> {
                     // One channel a step: the processor's scheduler needs no unrolling, and V8 spills where it is done.
                     let n = left.min(S::LANES);
                     for c in 0..n {
-                        let w: [S::V; WIDTH] = std::array::from_fn(|q| simd.load(b.add(q * S::LANES)));
+                        let mut w = [simd.zero(); WIDTH];
+                        for (q, w) in w.iter_mut().enumerate() {
+                            *w = simd.load(b.add(q * S::LANES));
+                        }
                         b = b.add(WIDTH * S::LANES);
                         for (r, acc) in acc.iter_mut().enumerate() {
                             let x = simd.splat(*a.add(r * S::LANES + c));
@@ -192,7 +195,10 @@ impl OuterProduct {
             let mut a = self.inputs.add(channel / S::LANES * block + channel % S::LANES);
             let mut b = self.gradients.add(first * block);
             for _ in 0..self.tiles {
-                let g: [S::V; WIDTH] = std::array::from_fn(|q| simd.load(b.add(q * block)));
+                let mut g = [simd.zero(); WIDTH];
+                for (q, g) in g.iter_mut().enumerate() {
+                    *g = simd.load(b.add(q * block));
+                }
                 for (r, acc) in acc.iter_mut().enumerate() {
                     let x = simd.splat(*a.add(r));
                     for q in 0..WIDTH {

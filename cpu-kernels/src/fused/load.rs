@@ -125,7 +125,10 @@ impl Load for NormReluLoad<'_> {
 
     #[inline(always)]
     fn block<S: Simd, const PART: bool>(self, simd: S, channel: usize, lanes: usize) -> [S::V; 2] {
-        [self.scale, self.shift].map(|v| coefficients::<S, PART>(simd, v, channel, lanes))
+        [
+            coefficients::<S, PART>(simd, self.scale, channel, lanes),
+            coefficients::<S, PART>(simd, self.shift, channel, lanes),
+        ]
     }
 
     #[inline(always)]
@@ -147,7 +150,11 @@ impl Load for NormGradientLoad<'_> {
 
     #[inline(always)]
     fn block<S: Simd, const PART: bool>(self, simd: S, channel: usize, lanes: usize) -> [S::V; 3] {
-        [self.a, self.b, self.c].map(|v| coefficients::<S, PART>(simd, v, channel, lanes))
+        [
+            coefficients::<S, PART>(simd, self.a, channel, lanes),
+            coefficients::<S, PART>(simd, self.b, channel, lanes),
+            coefficients::<S, PART>(simd, self.c, channel, lanes),
+        ]
     }
 
     #[inline(always)]

@@ -68,29 +68,49 @@ impl GradientRow<'_> {
         let whole = if height - y >= TILE { width / TILE } else { 0 };
         for tile in 0..columns {
             let at = base + tile * TILE * self.channels;
-            // SAFETY: `at` is the tile's first pixel; pixels outside the map are not read.
+            // Pixels of the tile that are in the map.
+            let inside = if tile < whole { (TILE, TILE) } else { (height - y, width - tile * TILE) };
+            // SAFETY: `at` is the tile's first pixel.
             unsafe {
                 let to = to.add(tile * S::LANES);
-                let read = |i: usize, j: usize| {
-                    load.load::<S, PART>(simd, &coefficients, at + (i * width + j) * self.channels, lanes)
-                };
                 if tile < whole {
-                    self.tile(simd, to, read);
+                    self.tile::<S, L, PART, true>(simd, load, &coefficients, at, inside, lanes, to);
                 } else {
-                    let (h, w) = (height - y, width - tile * TILE);
-                    self.tile(simd, to, |i, j| if i < h && j < w { read(i, j) } else { simd.zero() });
+                    self.tile::<S, L, PART, false>(simd, load, &coefficients, at, inside, lanes, to);
                 }
             }
         }
     }
 
+    /// `WHOLE`: all 4 x 4 pixels are in the map.
     #[inline(always)]
-    unsafe fn tile<S: Simd>(&self, simd: S, to: *mut f32, read: impl Fn(usize, usize) -> S::V) {
-        let columns: [[S::V; PATCH]; TILE] =
-            std::array::from_fn(|j| transform::gradient(simd, std::array::from_fn(|i| read(i, j))));
-        for i in 0..PATCH {
-            let row = transform::gradient(simd, std::array::from_fn(|j| columns[j][i]));
-            for (j, v) in row.into_iter().enumerate() {
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn tile<S: Simd, L: Load, const PART: bool, const WHOLE: bool>(
+        &self,
+        simd: S,
+        load: L,
+        coefficients: &L::Block<S>,
+        at: usize,
+        inside: (usize, usize),
+        lanes: usize,
+        to: *mut f32,
+    ) {
+        let mut halves = [[simd.zero(); TILE]; PATCH];
+        for j in 0..TILE {
+            let mut g = [simd.zero(); TILE];
+            for (i, g) in g.iter_mut().enumerate() {
+                if WHOLE || (i < inside.0 && j < inside.1) {
+                    let at = at + (i * self.tiling.width + j) * self.channels;
+                    // SAFETY: the pixel is in the map.
+                    *g = unsafe { load.load::<S, PART>(simd, coefficients, at, lanes) };
+                }
+            }
+            for (half, v) in halves.iter_mut().zip(transform::gradient(simd, g)) {
+                half[j] = v;
+            }
+        }
+        for (i, half) in halves.into_iter().enumerate() {
+            for (j, v) in transform::gradient(simd, half).into_iter().enumerate() {
                 // SAFETY: the planes hold the row's tiles.
                 unsafe { simd.store(to.add((i * PATCH + j) * self.plane), v) };
             }

@@ -86,13 +86,12 @@ impl InputRow<'_> {
             let at = base.wrapping_add(x * self.channels);
             // SAFETY: the rows from `lowest` to `end` are in the map, and the line has room for its width.
             unsafe {
-                let d: [S::V; PATCH] = std::array::from_fn(|i| {
+                let mut d = [simd.zero(); PATCH];
+                for (i, d) in d.iter_mut().enumerate() {
                     if INNER || (lowest <= i && i < end) {
-                        load.load::<S, PART>(simd, &coefficients, at.wrapping_add(i * pixel_row), lanes)
-                    } else {
-                        simd.zero()
+                        *d = load.load::<S, PART>(simd, &coefficients, at.wrapping_add(i * pixel_row), lanes);
                     }
-                });
+                }
                 for (i, v) in transform::input(simd, d).into_iter().enumerate() {
                     simd.store(self.line.add(i * step + (x + 1) * S::LANES), v);
                 }
@@ -108,7 +107,10 @@ impl InputRow<'_> {
                 // SAFETY: the line holds all columns of the row, the planes all its tiles.
                 unsafe {
                     let from = self.line.add(i * step + tile * TILE * S::LANES);
-                    let d: [S::V; PATCH] = std::array::from_fn(|j| simd.load(from.add(j * S::LANES)));
+                    let mut d = [simd.zero(); PATCH];
+                    for (j, d) in d.iter_mut().enumerate() {
+                        *d = simd.load(from.add(j * S::LANES));
+                    }
                     let to = to.add(i * PATCH * self.plane + tile * S::LANES);
                     for (j, v) in transform::input(simd, d).into_iter().enumerate() {
                         simd.store(to.add(j * self.plane), v);

@@ -108,17 +108,23 @@ impl OutputRow<'_> {
         lanes: usize,
     ) {
         let Tiling { height, width, .. } = *self.tiling;
-        let columns: [[S::V; TILE]; PATCH] = std::array::from_fn(|j| {
-            // SAFETY: the products hold all planes.
-            let m = std::array::from_fn(|i| unsafe { simd.load(from.add((i * PATCH + j) * self.plane)) });
-            transform::output(simd, m)
-        });
-        for i in 0..TILE {
+        // By output row, so that a row is read as it lies.
+        let mut halves = [[simd.zero(); PATCH]; TILE];
+        for j in 0..PATCH {
+            let mut m = [simd.zero(); PATCH];
+            for (i, m) in m.iter_mut().enumerate() {
+                // SAFETY: the products hold all planes.
+                *m = unsafe { simd.load(from.add((i * PATCH + j) * self.plane)) };
+            }
+            for (half, v) in halves.iter_mut().zip(transform::output(simd, m)) {
+                half[j] = v;
+            }
+        }
+        for (i, half) in halves.into_iter().enumerate() {
             if !WHOLE && pixel.y + i >= height {
                 break;
             }
-            let row = transform::output(simd, std::array::from_fn(|j| columns[j][i]));
-            for (j, v) in row.into_iter().enumerate() {
+            for (j, v) in transform::output(simd, half).into_iter().enumerate() {
                 if !WHOLE && pixel.x + j >= width {
                     break;
                 }

@@ -14,12 +14,18 @@ const N0: f64 = 1.0 / (A * A * B * B);
 const NA: f64 = 1.0 / (2.0 * A * A * (A * A - B * B));
 const NB: f64 = 1.0 / (2.0 * B * B * (B * B - A * A));
 
+// No closures in code that works on vectors: they are compiled without the instruction set until inlined, which LLVM may
+// decline.
+#[inline(always)]
+fn constant<S: Simd>(s: S, v: f64) -> S::V {
+    s.splat(v as f32)
+}
+
 /// Six input values to the six points.
 #[inline(always)]
 pub(super) fn input<S: Simd>(s: S, d: [S::V; 6]) -> [S::V; 6] {
-    let c = |v: f64| s.splat(v as f32);
-    let (a, b, a2, b2) = (c(A), c(B), c(A * A), c(B * B));
-    let (sum, product) = (c(A * A + B * B), c(A * A * B * B));
+    let (a, b, a2, b2) = (constant(s, A), constant(s, B), constant(s, A * A), constant(s, B * B));
+    let (sum, product) = (constant(s, A * A + B * B), constant(s, A * A * B * B));
     let even_a = s.fnma(b2, d[2], d[4]);
     let odd_a = s.fnma(b2, d[1], d[3]);
     let even_b = s.fnma(a2, d[2], d[4]);
@@ -37,10 +43,9 @@ pub(super) fn input<S: Simd>(s: S, d: [S::V; 6]) -> [S::V; 6] {
 /// Three kernel values to the six points, without the Lagrange factors.
 #[inline(always)]
 pub(super) fn kernel<S: Simd>(s: S, w: [S::V; 3]) -> [S::V; 6] {
-    let c = |v: f64| s.splat(v as f32);
-    let (a, b) = (c(A), c(B));
-    let even_a = s.fma(c(A * A), w[2], w[0]);
-    let even_b = s.fma(c(B * B), w[2], w[0]);
+    let (a, b) = (constant(s, A), constant(s, B));
+    let even_a = s.fma(constant(s, A * A), w[2], w[0]);
+    let even_b = s.fma(constant(s, B * B), w[2], w[0]);
     [
         w[0],
         s.fma(a, w[1], even_a),
@@ -54,22 +59,24 @@ pub(super) fn kernel<S: Simd>(s: S, w: [S::V; 3]) -> [S::V; 6] {
 /// The six points to four output values, with the Lagrange factors.
 #[inline(always)]
 pub(super) fn output<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 4] {
-    let c = |v: f64| s.splat(v as f32);
     let (sum_a, difference_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
     let (sum_b, difference_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
     [
-        s.fma(c(NB), sum_b, s.fma(c(NA), sum_a, s.mul(c(N0), m[0]))),
-        s.fma(c(B * NB), difference_b, s.mul(c(A * NA), difference_a)),
-        s.fma(c(B * B * NB), sum_b, s.mul(c(A * A * NA), sum_a)),
-        s.fma(c(B * B * B * NB), difference_b, s.fma(c(A * A * A * NA), difference_a, m[5])),
+        s.fma(constant(s, NB), sum_b, s.fma(constant(s, NA), sum_a, s.mul(constant(s, N0), m[0]))),
+        s.fma(constant(s, B * NB), difference_b, s.mul(constant(s, A * NA), difference_a)),
+        s.fma(constant(s, B * B * NB), sum_b, s.mul(constant(s, A * A * NA), sum_a)),
+        s.fma(
+            constant(s, B * B * B * NB),
+            difference_b,
+            s.fma(constant(s, A * A * A * NA), difference_a, m[5]),
+        ),
     ]
 }
 
 /// Four output gradients to the six points, without the Lagrange factors: the adjoint of [`output`].
 #[inline(always)]
 pub(super) fn gradient<S: Simd>(s: S, y: [S::V; 4]) -> [S::V; 6] {
-    let c = |v: f64| s.splat(v as f32);
-    let (a, b, a2, b2) = (c(A), c(B), c(A * A), c(B * B));
+    let (a, b, a2, b2) = (constant(s, A), constant(s, B), constant(s, A * A), constant(s, B * B));
     let even_a = s.fma(a2, y[2], y[0]);
     let odd_a = s.fma(a2, y[3], y[1]);
     let even_b = s.fma(b2, y[2], y[0]);
@@ -87,12 +94,11 @@ pub(super) fn gradient<S: Simd>(s: S, y: [S::V; 4]) -> [S::V; 6] {
 /// The six points to three kernel gradients, with the Lagrange factors: the adjoint of [`kernel`].
 #[inline(always)]
 pub(super) fn kernel_gradient<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 3] {
-    let c = |v: f64| s.splat(v as f32);
     let (sum_a, difference_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
     let (sum_b, difference_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
     [
-        s.fma(c(NB), sum_b, s.fma(c(NA), sum_a, s.mul(c(N0), m[0]))),
-        s.fma(c(B * NB), difference_b, s.mul(c(A * NA), difference_a)),
-        s.fma(c(B * B * NB), sum_b, s.fma(c(A * A * NA), sum_a, m[5])),
+        s.fma(constant(s, NB), sum_b, s.fma(constant(s, NA), sum_a, s.mul(constant(s, N0), m[0]))),
+        s.fma(constant(s, B * NB), difference_b, s.mul(constant(s, A * NA), difference_a)),
+        s.fma(constant(s, B * B * NB), sum_b, s.fma(constant(s, A * A * NA), sum_a, m[5])),
     ]
 }

@@ -62,13 +62,18 @@ impl WeightTransform<'_> {
         // SAFETY: nine taps of `lanes` weights from this channel and output on.
         unsafe {
             let from = self.weights.as_ptr().add(channel * self.outputs + out);
-            let columns: [[S::V; PATCH]; 3] = std::array::from_fn(|j| {
-                let w = std::array::from_fn(|i| load::<S, PART>(simd, from.add((3 * i + j) * tap), lanes));
-                transform::kernel(simd, w)
-            });
-            for i in 0..PATCH {
-                let row = transform::kernel(simd, std::array::from_fn(|j| columns[j][i]));
-                for (j, v) in row.into_iter().enumerate() {
+            let mut halves = [[simd.zero(); 3]; PATCH];
+            for j in 0..3 {
+                let mut w = [simd.zero(); 3];
+                for (i, w) in w.iter_mut().enumerate() {
+                    *w = load::<S, PART>(simd, from.add((3 * i + j) * tap), lanes);
+                }
+                for (half, v) in halves.iter_mut().zip(transform::kernel(simd, w)) {
+                    half[j] = v;
+                }
+            }
+            for (i, half) in halves.into_iter().enumerate() {
+                for (j, v) in transform::kernel(simd, half).into_iter().enumerate() {
                     simd.store(to.add((i * PATCH + j) * self.plane), v);
                 }
             }
@@ -130,22 +135,23 @@ impl WeightGradientTransform<'_> {
     ) {
         // SAFETY: the sums hold all planes; nine taps of `lanes` gradients from this channel and output on.
         unsafe {
-            let mut columns = [[simd.zero(); 3]; PATCH];
-            for (j, column) in columns.iter_mut().enumerate() {
-                let m = std::array::from_fn(|i| {
+            let mut halves = [[simd.zero(); PATCH]; 3];
+            for j in 0..PATCH {
+                let mut m = [simd.zero(); PATCH];
+                for (i, m) in m.iter_mut().enumerate() {
                     let at = from + (i * PATCH + j) * self.plane;
-                    let mut v = simd.load(self.sums[0].add(at));
+                    *m = simd.load(self.sums[0].add(at));
                     for sums in &self.sums[1..] {
-                        v = simd.add(v, simd.load(sums.add(at)));
+                        *m = simd.add(*m, simd.load(sums.add(at)));
                     }
-                    v
-                });
-                *column = transform::kernel_gradient(simd, m);
+                }
+                for (half, v) in halves.iter_mut().zip(transform::kernel_gradient(simd, m)) {
+                    half[j] = v;
+                }
             }
             let to = self.to.add(channel * self.outputs + out);
-            for i in 0..3 {
-                let row = transform::kernel_gradient(simd, std::array::from_fn(|j| columns[j][i]));
-                for (j, v) in row.into_iter().enumerate() {
+            for (i, half) in halves.into_iter().enumerate() {
+                for (j, v) in transform::kernel_gradient(simd, half).into_iter().enumerate() {
                     let tap = (3 * i + j) * self.inputs * self.outputs;
                     store::<S, PART>(simd, to.add(tap), v, lanes);
                 }
