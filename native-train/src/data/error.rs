@@ -18,10 +18,12 @@ pub enum DataError {
         known: String,
     },
     /// The class range is not within the data set's classes.
-    #[error("'{name}' asks for classes outside 0-{}: the data set has {classes} classes", classes - 1)]
+    #[error("classes {first}-{last} are asked for, the data set has {classes}, numbered from 0")]
     ClassRange {
-        /// The name given, range included.
-        name: String,
+        /// The first class asked for.
+        first: usize,
+        /// The last class asked for.
+        last: usize,
         /// How many classes the data set has.
         classes: usize,
     },
@@ -76,6 +78,14 @@ pub enum DataError {
         path: PathBuf,
         /// What it should have held.
         expected: String,
+    },
+    /// Several files are bad.
+    #[error("{first} (and {more} more files cannot be read)")]
+    Several {
+        /// The first of them.
+        first: Box<DataError>,
+        /// How many others there are.
+        more: usize,
     },
     /// The operating system refused.
     #[error("{path}: {error}", path = path.display())]

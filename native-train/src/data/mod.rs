@@ -6,15 +6,19 @@
 
 pub mod augment;
 mod cifar;
+mod decode;
 mod error;
+mod folder;
 pub mod loader;
 mod pickle;
 pub(crate) mod rng;
 pub mod sample;
 mod sheet;
 mod spec;
+mod stl10;
 #[cfg(test)]
 mod tests;
+mod tiny_imagenet;
 
 use std::ops::Range;
 use std::path::Path;
@@ -182,23 +186,35 @@ pub struct Statistics {
     pub std: [f32; 3],
 }
 
-/// Loads one split of the data set `name` from the data folder `dir`. [`KNOWN`] lists the names; any of them may end in
-/// a range of classes, both ends included, which are renumbered from 0: `cifar10:0-4`.
+/// Loads one split of the data set `name` from the data folder `dir`. [`KNOWN`] lists the names; a user's own images are
+/// `folder:PATH` or `folder:PATH@SIZE` (32 without it), PATH relative to `dir`, with a subfolder for each class. Any name
+/// may end in a range of classes, both ends included, which are renumbered from 0: `cifar10:0-4`.
 ///
 /// # Errors
 /// An unknown name or class range, a missing, damaged or oversized file.
 pub fn load(name: &str, split: Split, dir: &Path) -> Result<Dataset, DataError> {
     let spec = Spec::parse(name)?;
+    let keep = spec.classes.clone();
     let mut set = match &spec.base {
         spec::Base::Cifar(kind) => cifar::load(*kind, split, dir),
         spec::Base::Sample(kind) => sample::load(*kind, split),
+        spec::Base::TinyImageNet => tiny_imagenet::load(split, dir, keep.clone()),
+        spec::Base::Stl10 => stl10::load(split, dir),
+        spec::Base::Folder { path, size } => folder::load(&dir.join(path), *size, split, keep.clone()),
     }?;
-    if let Some((first, last)) = spec.classes {
-        if last >= set.classes.len() {
-            return Err(DataError::ClassRange { name: name.into(), classes: set.classes.len() });
-        }
-        set = set.keep_classes(first..last + 1);
+    if keep.is_some() {
+        let range = kept_classes(keep, set.classes.len())?;
+        set = set.keep_classes(range);
     }
     set.name = name.into();
     Ok(set)
+}
+
+/// The classes that a name asks for: all without a range.
+fn kept_classes(keep: Option<Range<usize>>, classes: usize) -> Result<Range<usize>, DataError> {
+    match keep {
+        None => Ok(0..classes),
+        Some(range) if range.end <= classes => Ok(range),
+        Some(range) => Err(DataError::ClassRange { first: range.start, last: range.end - 1, classes }),
+    }
 }

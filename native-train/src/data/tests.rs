@@ -68,3 +68,21 @@ fn the_original_cifar_sets_have_their_known_shape() {
         Err(DataError::ClassRange { classes: 10, .. })
     ));
 }
+
+#[test]
+fn tiny_imagenet_or_a_subset_of_it_has_its_known_shape() {
+    let Some(dir) = data_folder() else { return };
+    for split in [Split::Train, Split::Test] {
+        let set = load("tiny-imagenet", split, &dir).unwrap();
+        assert_eq!((set.size, set.classes.len()), (64, 200));
+        let each = set.len() / 200;
+        assert!(each > 0 && set.class_counts().iter().all(|&c| c == each), "{}", set.len());
+        assert_eq!(set.classes[..4], ["Egyptian cat", "reel", "volleyball", "rocking chair"]);
+        let distinct: std::collections::BTreeSet<_> = set.classes.iter().collect();
+        assert_eq!(distinct.len(), 200);
+        // The paper's third task of four.
+        let part = load("tiny-imagenet:100-149", split, &dir).unwrap();
+        assert_eq!((part.len(), &part.classes[..]), (50 * each, &set.classes[100..150]));
+        assert_eq!(part.class_counts(), vec![each; 50]);
+    }
+}
