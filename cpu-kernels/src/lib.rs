@@ -14,18 +14,20 @@ mod fused;
 mod operands;
 mod ops;
 mod parallel;
+mod pool;
 mod product;
 mod shape;
 mod simd;
+mod turn;
 mod winograd;
 mod workspace;
 
-pub use direct::{average_pool, average_pool_gradient, join};
 pub use operands::{
     Activation, Gradient, Input, InputGradient, Join, NormGradient, Output, Shortcut, ShortcutGradient, Span,
     Sums,
 };
-pub use ops::{forward, input_gradient, weight_gradient};
+pub use ops::{forward, input_gradient, join, weight_gradient};
+pub use pool::{average_pool, average_pool_gradient};
 pub use shape::{Map, Shape};
 pub use simd::Isa;
 pub use workspace::Workspace;

@@ -3,12 +3,26 @@
 use crate::direct;
 use crate::fused::{
     InferenceStore, JoinRows, MaskJoinStore, MaskNormReluStore, PlainStore, Sink, Source, StatisticsStore,
+    join_all,
 };
-use crate::operands::{Activation, Gradient, Input, InputGradient, Output, Sums};
+use crate::operands::{Activation, Gradient, Input, InputGradient, Join, Output, Sums};
 use crate::parallel::{self, Shared};
 use crate::shape::{Map, Shape, check_len};
+use crate::turn::turn;
 use crate::winograd::{self, Convolution};
 use crate::workspace::{Part, Workspace};
+
+/// How a convolution is done.
+enum Algorithm {
+    /// Winograd's F(4x4, 3x3).
+    Winograd,
+    /// Every multiply-accumulate.
+    Direct,
+}
+
+fn algorithm(shape: &Shape) -> Algorithm {
+    if shape.stride == 1 && shape.inputs != 3 { Algorithm::Winograd } else { Algorithm::Direct }
+}
 
 /// The convolution of `input` with `weights` (`[3][3][inputs][outputs]`), stored to `y` as `output` says.
 ///
@@ -27,9 +41,6 @@ pub fn forward(
     output.check(&shape.output());
     check_len("the weights", weights.len(), shape.weights());
     check_len("the output", y.len(), shape.output().len());
-    if shape.stride != 1 || shape.inputs == 3 {
-        return direct::forward(ws, shape, input, weights, y, output);
-    }
     let (source, join) = match input {
         Input::Plain(x) => (Source::plain(x), None),
         Input::NormRelu { y, scale, shift } => {
@@ -48,12 +59,27 @@ pub fn forward(
             (Sink::Inference(InferenceStore { out, scale, shift, shortcut, relu }), None)
         }
     };
-    convolve(
-        ws,
-        &Convolution { map: shape.input(), outputs: shape.outputs, source, join, weights, sink },
-        sums,
-        false,
-    );
+    let isa = ws.isa_for(shape.inputs, shape.outputs);
+    let Workspace { shared, parts, .. } = ws;
+    let parts = Workspace::parts(parts, parallel::threads(), 2 * shape.outputs.next_multiple_of(isa.lanes()));
+    if !y.is_empty() {
+        match algorithm(shape) {
+            Algorithm::Winograd => {
+                let convolution =
+                    Convolution { map: shape.input(), outputs: shape.outputs, source, join, weights, sink };
+                winograd::convolve(isa, shared, parts, &convolution);
+            }
+            Algorithm::Direct => {
+                if let Some(join) = &join {
+                    join_all(isa, parts, join);
+                }
+                direct::forward(isa, parts, shape, source, weights, sink);
+            }
+        }
+    }
+    if let Some(sums) = sums {
+        collect(parts, shape.outputs, sums);
+    }
 }
 
 /// The gradient of a convolution's input from that of its output, stored to `dx` as `store` says.
@@ -73,9 +99,6 @@ pub fn input_gradient(
     store.check(&shape.input());
     check_len("the weights", weights.len(), shape.weights());
     check_len("the input's gradient", dx.len(), shape.input().len());
-    if shape.stride != 1 || shape.inputs == 3 {
-        return direct::input_gradient(ws, shape, gradient, weights, dx, store);
-    }
     let out = Shared(dx.as_mut_ptr());
     let (sink, sums) = match store {
         InputGradient::Plain => (Sink::Plain(PlainStore(out)), None),
@@ -86,44 +109,29 @@ pub fn input_gradient(
             (Sink::MaskJoin(MaskJoinStore { out, x, y, accumulate, shortcut }), Some(sums))
         }
     };
-    let convolution = Convolution {
-        map: shape.output(),
-        outputs: shape.inputs,
-        source: Source::gradient(gradient),
-        join: None,
-        weights,
-        sink,
-    };
-    convolve(ws, &convolution, sums, true);
-}
-
-fn convolve(ws: &mut Workspace, convolution: &Convolution, sums: Option<&mut Sums>, turn: bool) {
-    let channels = convolution.outputs;
-    let isa = ws.isa_for(convolution.map.channels, channels);
-    let padded = channels.next_multiple_of(isa.lanes());
+    let isa = ws.isa_for(shape.inputs, shape.outputs);
     let Workspace { shared, turned, parts, .. } = ws;
-    let parts = Workspace::parts(parts, parallel::threads(), 2 * padded);
-    if convolution.map.len() == 0 {
-    } else if turn {
-        let weights = winograd::turn(parts, convolution.weights, channels, convolution.map.channels, turned);
-        winograd::convolve(isa, shared, parts, &Convolution { weights, ..*convolution });
-    } else {
-        winograd::convolve(isa, shared, parts, convolution);
+    let parts = Workspace::parts(parts, parallel::threads(), 2 * shape.inputs.next_multiple_of(isa.lanes()));
+    if !dx.is_empty() {
+        let weights = turn(parts, weights, shape.inputs, shape.outputs, turned);
+        let source = Source::gradient(gradient);
+        match algorithm(shape) {
+            Algorithm::Winograd => {
+                let convolution = Convolution {
+                    map: shape.output(),
+                    outputs: shape.inputs,
+                    source,
+                    join: None,
+                    weights,
+                    sink,
+                };
+                winograd::convolve(isa, shared, parts, &convolution);
+            }
+            Algorithm::Direct => direct::input_gradient(isa, parts, shape, source, weights, sink),
+        }
     }
     if let Some(sums) = sums {
-        collect(parts, channels, sums);
-    }
-}
-
-/// Adds up the parts' sums in their order.
-fn collect(parts: &[Part], channels: usize, sums: &mut Sums) {
-    for (i, to) in [&mut sums.sum, &mut sums.product].into_iter().enumerate() {
-        to.clear();
-        to.resize(channels, 0.0);
-        for p in parts {
-            let half = p.sums.len() / 2;
-            to.iter_mut().zip(&p.sums[i * half..]).for_each(|(t, s)| *t += s);
-        }
+        collect(parts, shape.inputs, sums);
     }
 }
 
@@ -142,15 +150,38 @@ pub fn weight_gradient(
     input.check(&shape.input());
     gradient.check(&shape.output());
     check_len("the weights' gradient", dw.len(), shape.weights());
-    if shape.stride != 1 || shape.inputs == 3 {
-        return direct::weight_gradient(ws, shape, input, gradient, dw);
-    }
-    let map: Map = shape.input();
-    if map.len() == 0 {
+    if shape.input().len() == 0 {
         return dw.fill(0.0);
     }
     let isa = ws.isa_for(shape.inputs, shape.outputs);
     let parts = Workspace::parts(&mut ws.parts, parallel::threads(), 0);
     let (input, gradient) = (Source::activation(input), Source::gradient(gradient));
-    winograd::weight_gradient(isa, parts, &map, shape.outputs, input, gradient, dw);
+    match algorithm(shape) {
+        Algorithm::Winograd => {
+            winograd::weight_gradient(isa, parts, &shape.input(), shape.outputs, input, gradient, dw);
+        }
+        Algorithm::Direct => direct::weight_gradient(isa, parts, shape, input, gradient, dw),
+    }
+}
+
+/// The end of a residual block without a convolution behind it: `out = relu(scale * y + shift + shortcut)`.
+///
+/// # Panics
+/// Where a slice does not fit `map`.
+pub fn join(ws: &mut Workspace, map: &Map, join: Join) {
+    join.check(map);
+    let isa = ws.isa();
+    join_all(isa, Workspace::parts(&mut ws.parts, parallel::threads(), 0), &JoinRows::new(*map, join));
+}
+
+/// Adds up the parts' sums in their order.
+pub(crate) fn collect(parts: &[Part], channels: usize, sums: &mut Sums) {
+    for (i, to) in [&mut sums.sum, &mut sums.product].into_iter().enumerate() {
+        to.clear();
+        to.resize(channels, 0.0);
+        for p in parts {
+            let half = p.sums.len() / 2;
+            to.iter_mut().zip(&p.sums[i * half..]).for_each(|(t, s)| *t += s);
+        }
+    }
 }

@@ -4,9 +4,10 @@ use super::carry::Carry;
 use super::load::{PlainLoad, Source, coefficients};
 use super::{load, store};
 use crate::operands::{Join, Shortcut};
-use crate::parallel::Shared;
+use crate::parallel::{self, Shared};
 use crate::shape::Map;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Isa, Kernel, Simd};
+use crate::workspace::Part;
 use std::ops::Range;
 
 /// `out = relu(scale * y + shift + shortcut)`, made by rows.
@@ -103,4 +104,12 @@ impl JoinRows<'_> {
             }
         }
     }
+}
+
+/// Makes a whole join.
+pub(crate) fn join_all(isa: Isa, parts: &mut [Part], join: &JoinRows) {
+    let n = parts.len();
+    parallel::each(parts, |i, _| {
+        isa.run(Rows { join, rows: parallel::part(join.map.images * join.map.height, 1, n, i) });
+    });
 }

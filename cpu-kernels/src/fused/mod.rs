@@ -5,7 +5,7 @@ mod join;
 mod load;
 mod store;
 
-pub(crate) use join::JoinRows;
+pub(crate) use join::{JoinRows, join_all};
 pub(crate) use load::{Load, Source};
 pub(crate) use store::{
     InferenceStore, MaskJoinStore, MaskNormReluStore, Pixel, PlainStore, Sink, StatisticsStore, Store,

@@ -14,6 +14,14 @@ impl Avx2 {
     }
 }
 
+/// Ones in the first `n` lanes.
+#[inline(always)]
+fn first(n: usize) -> __m256i {
+    const ONES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: eight of sixteen values; whoever calls it has an `Avx2`.
+    unsafe { _mm256_loadu_si256(ONES[8 - n..16 - n].as_ptr().cast()) }
+}
+
 // SAFETY, of every block below that states no other: a value of `Avx2` proves that the instructions exist.
 impl Simd for Avx2 {
     type V = __m256;
@@ -49,15 +57,24 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn load_first(self, p: *const f32, _: usize) -> __m256 {
-        // SAFETY: the caller's; of eight lanes only the first four can be a part.
-        unsafe { _mm256_zextps128_ps256(_mm_loadu_ps(p)) }
+    unsafe fn load_first(self, p: *const f32, n: usize) -> __m256 {
+        // SAFETY: the caller's for the `n` lanes; the others are not touched.
+        unsafe {
+            if n == 4 { _mm256_zextps128_ps256(_mm_loadu_ps(p)) } else { _mm256_maskload_ps(p, first(n)) }
+        }
     }
 
     #[inline(always)]
-    unsafe fn store_first(self, p: *mut f32, v: __m256, _: usize) {
-        // SAFETY: the caller's; of eight lanes only the first four can be a part.
-        unsafe { _mm_storeu_ps(p, _mm256_castps256_ps128(v)) }
+    unsafe fn store_first(self, p: *mut f32, v: __m256, n: usize) {
+        // SAFETY: the caller's for the `n` lanes; the others are not touched.
+        unsafe {
+            // A masked store is slow on some processors, and four lanes are the common part.
+            if n == 4 {
+                _mm_storeu_ps(p, _mm256_castps256_ps128(v))
+            } else {
+                _mm256_maskstore_ps(p, first(n), v)
+            }
+        }
     }
 
     #[inline(always)]

@@ -47,13 +47,13 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// They must be writable; `p` needs no more than a f32's alignment.
     unsafe fn store(self, p: *mut f32, v: Self::V);
 
-    /// Reads the first `n` lanes, a multiple of 4 below [`Self::LANES`] and above 0, and leaves zero in the others.
+    /// Reads the first `n` lanes, from 1 to [`Self::LANES`] - 1, and leaves zero in the others.
     ///
     /// # Safety
     /// `n` values must be readable.
     unsafe fn load_first(self, p: *const f32, n: usize) -> Self::V;
 
-    /// Writes the first `n` lanes, a multiple of 4 below [`Self::LANES`] and above 0.
+    /// Writes the first `n` lanes, from 1 to [`Self::LANES`] - 1.
     ///
     /// # Safety
     /// `n` values must be writable.

@@ -38,12 +38,22 @@ impl Simd for Portable {
         unsafe { *p.cast() = v }
     }
 
-    unsafe fn load_first(self, _: *const f32, n: usize) -> [f32; 4] {
-        unreachable!("{n} of 4 lanes")
+    #[inline(always)]
+    unsafe fn load_first(self, p: *const f32, n: usize) -> [f32; 4] {
+        let mut v = [0.0; 4];
+        for (i, v) in v[..n].iter_mut().enumerate() {
+            // SAFETY: the caller's for the `n` lanes.
+            *v = unsafe { *p.add(i) };
+        }
+        v
     }
 
-    unsafe fn store_first(self, _: *mut f32, _: [f32; 4], n: usize) {
-        unreachable!("{n} of 4 lanes")
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, v: [f32; 4], n: usize) {
+        for (i, v) in v[..n].iter().enumerate() {
+            // SAFETY: the caller's for the `n` lanes.
+            unsafe { *p.add(i) = *v };
+        }
     }
 
     #[inline(always)]

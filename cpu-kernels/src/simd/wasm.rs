@@ -39,12 +39,24 @@ impl Simd for WebAssembly {
         unsafe { v128_store(p.cast(), v) }
     }
 
-    unsafe fn load_first(self, _: *const f32, n: usize) -> v128 {
-        unreachable!("{n} of 4 lanes")
+    #[inline(always)]
+    unsafe fn load_first(self, p: *const f32, n: usize) -> v128 {
+        let mut v = [0.0; 4];
+        for (i, v) in v[..n].iter_mut().enumerate() {
+            // SAFETY: the caller's for the `n` lanes.
+            *v = unsafe { *p.add(i) };
+        }
+        f32x4(v[0], v[1], v[2], v[3])
     }
 
-    unsafe fn store_first(self, _: *mut f32, _: v128, n: usize) {
-        unreachable!("{n} of 4 lanes")
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, v: v128, n: usize) {
+        let mut lanes = [0.0; 4];
+        // SAFETY: the array is a vector long, and the caller's for the `n` lanes.
+        unsafe {
+            v128_store(lanes.as_mut_ptr().cast(), v);
+            lanes.as_ptr().copy_to_nonoverlapping(p, n);
+        }
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@ use super::input::{InputRow, line_len};
 use super::output::OutputRow;
 use super::weights::{WeightTransform, planes};
 use super::{PATCH, PLANES, TILE, Tiling, padded};
-use crate::fused::{JoinRows, Sink, Source};
+use crate::fused::{JoinRows, Sink, Source, join_all};
 use crate::parallel::{self, Shared};
 use crate::product::{Product, panels};
 use crate::shape::Map;
@@ -105,23 +105,6 @@ fn by_rows(
             weights_plane: plane,
             part,
         });
-    });
-}
-
-/// Makes a whole join, by rows of pixels.
-pub(crate) fn join_all(isa: Isa, parts: &mut [Part], join: &JoinRows) {
-    struct Make<'a>(&'a JoinRows<'a>, Range<usize>);
-    impl Kernel for Make<'_> {
-        type Output = ();
-        #[inline(always)]
-        fn run<S: Simd>(self, simd: S) {
-            // SAFETY: the join is borrowed, and the parts are disjoint.
-            unsafe { self.0.make(simd, self.1) };
-        }
-    }
-    let n = parts.len();
-    parallel::each(parts, |i, _| {
-        isa.run(Make(join, parallel::part(join.map.images * join.map.height, 1, n, i)));
     });
 }
 

@@ -6,12 +6,10 @@ mod gradient;
 mod input;
 mod output;
 mod transform;
-mod turn;
 mod weight_gradient;
 mod weights;
 
 pub(crate) use forward::{Convolution, convolve};
-pub(crate) use turn::turn;
 pub(crate) use weight_gradient::weight_gradient;
 
 use crate::shape::Map;
