@@ -1,0 +1,198 @@
+//! The CPU engine: a plan over the convolutions of `cpu-kernels`.
+//!
+//! Weights are kept once, each block as `[3][3][inputs][outputs]` for each layer. A level of several units gathers a
+//! layer's blocks into one dense weight just before its convolution, in scratch memory that every layer reuses; so
+//! what is resident is the shards' own bytes. Feature maps live in the plan's slots and are reused between runs.
+
+mod weights;
+
+use crate::checks::{check_input, check_resident, check_shard, images_at_once};
+use crate::error::EngineError;
+use cpu_kernels::{Input, Map, Output, Shape, Shortcut, Span, Workspace, average_pool, forward};
+use dvn::plan::{Conv, Slots, TensorId};
+use dvn::shard::LevelParameters;
+use dvn::{Network, Op, Plan, Shard, ShardId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use weights::Weights;
+
+/// Runs levels on the CPU.
+#[derive(Debug)]
+pub struct CpuEngine {
+    network: Network,
+    weights: Weights,
+    /// A layer's gathered weights.
+    dense: Vec<f32>,
+    programs: BTreeMap<(usize, usize), Arc<Program>>,
+    maps: Vec<Vec<f32>>,
+    workspace: Workspace,
+}
+
+/// A plan with what is worked out of it once.
+#[derive(Debug)]
+struct Program {
+    plan: Plan,
+    slots: Slots,
+    /// The shortcut's spans of each convolution; empty where it has none.
+    spans: Vec<Vec<Span>>,
+}
+
+impl CpuEngine {
+    /// An engine without weights.
+    pub fn new(network: Network) -> CpuEngine {
+        CpuEngine {
+            network,
+            weights: Weights::default(),
+            dense: Vec::new(),
+            programs: BTreeMap::new(),
+            maps: Vec::new(),
+            workspace: Workspace::new(),
+        }
+    }
+
+    /// Keeps a shard, in place of an earlier one of the same name.
+    ///
+    /// # Errors
+    /// If the network has no such shard, or its shapes are others.
+    pub fn insert(&mut self, id: ShardId, shard: Shard) -> Result<(), EngineError> {
+        check_shard(&self.network, id, &shard)?;
+        self.weights.insert(&self.network, id, shard);
+        Ok(())
+    }
+
+    /// Frees every shard that is not named, and the feature maps.
+    pub fn retain(&mut self, keep: &[ShardId]) {
+        self.weights.retain(keep);
+        self.maps.clear();
+    }
+
+    /// The shards that are kept.
+    pub fn resident(&self) -> Vec<ShardId> {
+        self.weights.ids().collect()
+    }
+
+    /// Bytes of the shards that are kept: 4 for each of their numbers.
+    pub fn resident_bytes(&self) -> u64 {
+        self.weights.bytes()
+    }
+
+    /// Bytes allocated for feature maps: those of the largest level and batch since the last [`CpuEngine::retain`].
+    pub fn activation_bytes(&self) -> u64 {
+        self.maps.iter().map(|m| 4 * m.capacity() as u64).sum()
+    }
+
+    /// Bytes of scratch memory: one layer's gathered weights, and what the convolutions keep.
+    pub fn scratch_bytes(&self) -> u64 {
+        4 * self.dense.capacity() as u64 + self.workspace.bytes() as u64
+    }
+
+    /// Runs `level` (from 1) of `task` (from 0) on `images` normalised images, N H W C. Gives the logits, images x
+    /// classes.
+    ///
+    /// # Errors
+    /// If there is no such level, one of its shards is missing, or the input has another length.
+    pub fn run(
+        &mut self,
+        task: usize,
+        level: usize,
+        input: &[f32],
+        images: usize,
+    ) -> Result<Vec<f32>, EngineError> {
+        let program = self.program(task, level)?;
+        let plan = &program.plan;
+        check_resident(plan, |id| self.weights.has(id))?;
+        check_input(plan, input.len(), images)?;
+        let mut logits = Vec::with_capacity(images * plan.classes());
+        let one = plan.tensors[0].elements();
+        for part in input.chunks(one * images_at_once(plan, images).max(1)) {
+            logits.extend_from_slice(self.run_part(&program, part, part.len() / one));
+        }
+        Ok(logits)
+    }
+
+    fn program(&mut self, task: usize, level: usize) -> Result<Arc<Program>, EngineError> {
+        if let Some(program) = self.programs.get(&(task, level)) {
+            return Ok(program.clone());
+        }
+        let plan = self.network.plan(task, level)?;
+        let spans = |conv: &Conv| {
+            let spans = conv.shortcut.iter().flat_map(|s| &s.spans);
+            spans.map(|s| Span { from: s.from, to: s.to, len: s.len }).collect()
+        };
+        let (slots, spans) = (plan.slots(), plan.convs().map(spans).collect());
+        let program = Arc::new(Program { plan, slots, spans });
+        self.programs.insert((task, level), program.clone());
+        Ok(program)
+    }
+
+    /// Runs so many images at once; gives their logits.
+    fn run_part(&mut self, program: &Program, input: &[f32], images: usize) -> &[f32] {
+        let Program { plan, slots, spans } = program;
+        self.maps.resize_with(self.maps.len().max(slots.elements.len()), Vec::new);
+        for (map, elements) in self.maps.iter_mut().zip(&slots.elements) {
+            let len = map.len().max(elements * images);
+            map.reserve_exact(len - map.len());
+            map.resize(len, 0.0);
+        }
+        let slot = |id: TensorId| (slots.of[id.0], images * plan.tensor(id).elements());
+        let (first, len) = slot(TensorId(0));
+        self.maps[first][..len].copy_from_slice(input);
+
+        let level = self.weights.level(plan.task, plan.level);
+        let mut spans = spans.iter().zip(&level.norms);
+        for op in &plan.ops {
+            let (out, len) = slot(op.writes());
+            // Nothing that an operation reads lies in the buffer that it writes (`Plan::slots`).
+            let mut map = std::mem::take(&mut self.maps[out]);
+            let read = |id: TensorId| {
+                let (slot, len) = slot(id);
+                &self.maps[slot][..len]
+            };
+            match op {
+                Op::Conv(conv) => {
+                    let (spans, norm) =
+                        spans.next().expect("a level has a norm for each convolution: checked");
+                    let input = plan.tensor(conv.input);
+                    let shape = Shape {
+                        images,
+                        height: input.height,
+                        width: input.width,
+                        inputs: input.channels,
+                        outputs: plan.tensor(conv.output).channels,
+                        stride: conv.stride,
+                    };
+                    let shortcut = conv.shortcut.as_ref().map(|s| {
+                        let t = plan.tensor(s.input);
+                        let (height, width, channels) = (t.height, t.width, t.channels);
+                        Shortcut { x: read(s.input), height, width, channels, stride: s.stride, spans }
+                    });
+                    let output =
+                        Output::Inference { scale: &norm.scale, shift: &norm.shift, shortcut, relu: true };
+                    let x = Input::Plain(read(conv.input));
+                    let weights = self.weights.dense(plan.task, conv, &mut self.dense);
+                    forward(&mut self.workspace, &shape, x, weights, &mut map[..len], output);
+                }
+                Op::Pool { input, .. } => {
+                    let t = plan.tensor(*input);
+                    let shape = Map { images, height: t.height, width: t.width, channels: t.channels };
+                    average_pool(&mut self.workspace, &shape, read(*input), &mut map[..len]);
+                }
+                Op::Classifier { input, .. } => classify(level, read(*input), &mut map[..len], images),
+            }
+            self.maps[out] = map;
+        }
+        let (slot, len) = slot(TensorId(plan.tensors.len() - 1));
+        &self.maps[slot][..len]
+    }
+}
+
+/// `logits = weight * features + bias` for each image.
+fn classify(level: &LevelParameters, features: &[f32], logits: &mut [f32], images: usize) {
+    let (channels, classes) = (features.len() / images, level.classifier_bias.len());
+    for (x, out) in features.chunks_exact(channels).zip(logits.chunks_exact_mut(classes)) {
+        let rows = level.classifier_weight.chunks_exact(channels).zip(&level.classifier_bias);
+        for (o, (row, bias)) in out.iter_mut().zip(rows) {
+            *o = bias + row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>();
+        }
+    }
+}

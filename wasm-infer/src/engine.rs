@@ -1,0 +1,77 @@
+//! One face for both engines.
+
+use crate::cpu::CpuEngine;
+use crate::error::EngineError;
+use dvn::{Shard, ShardId};
+use std::cell::RefCell;
+
+/// An engine of either kind.
+///
+/// Calls may overlap: while a run waits for a GPU, shards can be inserted and freed, and other runs queue up.
+#[derive(Debug)]
+pub enum Engine {
+    /// On the CPU.
+    Cpu(RefCell<CpuEngine>),
+}
+
+impl Engine {
+    /// An engine on the CPU.
+    pub fn cpu(network: dvn::Network) -> Engine {
+        Engine::Cpu(RefCell::new(CpuEngine::new(network)))
+    }
+
+    /// Keeps a shard, in place of an earlier one of the same name.
+    ///
+    /// # Errors
+    /// If the network has no such shard, or its shapes are others.
+    pub fn insert(&self, id: ShardId, shard: Shard) -> Result<(), EngineError> {
+        match self {
+            Engine::Cpu(engine) => engine.borrow_mut().insert(id, shard),
+        }
+    }
+
+    /// Frees every shard that is not named, and the feature maps.
+    pub fn retain(&self, keep: &[ShardId]) {
+        match self {
+            Engine::Cpu(engine) => engine.borrow_mut().retain(keep),
+        }
+    }
+
+    /// The shards that are kept.
+    pub fn resident(&self) -> Vec<ShardId> {
+        match self {
+            Engine::Cpu(engine) => engine.borrow().resident(),
+        }
+    }
+
+    /// Bytes of the weights that are kept.
+    pub fn resident_bytes(&self) -> u64 {
+        match self {
+            Engine::Cpu(engine) => engine.borrow().resident_bytes(),
+        }
+    }
+
+    /// Bytes allocated for feature maps at present.
+    pub fn activation_bytes(&self) -> u64 {
+        match self {
+            Engine::Cpu(engine) => engine.borrow().activation_bytes(),
+        }
+    }
+
+    /// Runs `level` (from 1) of `task` (from 0) on `images` normalised images, N H W C. Gives the logits, images x
+    /// classes.
+    ///
+    /// # Errors
+    /// If there is no such level, one of its shards is missing, the input has another length, or the GPU fails.
+    pub async fn run(
+        &self,
+        task: usize,
+        level: usize,
+        input: &[f32],
+        images: usize,
+    ) -> Result<Vec<f32>, EngineError> {
+        match self {
+            Engine::Cpu(engine) => engine.borrow_mut().run(task, level, input, images),
+        }
+    }
+}
