@@ -1,5 +1,6 @@
 //! The command line of `dvn-train`.
 
+mod bench;
 mod eval;
 mod inspect;
 mod plan;
@@ -27,6 +28,7 @@ enum Command {
     Predict(predict::Args),
     Inspect(inspect::Args),
     Plan(plan::Args),
+    Bench(bench::Args),
 }
 
 impl Cli {
@@ -41,6 +43,7 @@ impl Cli {
             Command::Predict(args) => predict::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Plan(args) => plan::run(args),
+            Command::Bench(args) => bench::run(args),
         }
     }
 }

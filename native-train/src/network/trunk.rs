@@ -9,6 +9,7 @@ use super::{BatchStatistics, EPSILON};
 use cpu_kernels as k;
 use dvn::Plan;
 use dvn::plan::{Conv, Op, Shortcut, TensorId};
+use std::time::{Duration, Instant};
 
 /// Batch norm of one convolution over one batch.
 #[derive(Debug, Default)]
@@ -40,6 +41,17 @@ pub struct Saved {
 pub struct Trunk {
     workspace: k::Workspace,
     pool: Pool,
+    /// Time spent so far.
+    pub times: Times,
+}
+
+/// Where a trunk's time goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// Forward passes.
+    pub forward: Duration,
+    /// Backward passes.
+    pub backward: Duration,
 }
 
 /// What the walk needs to know of a plan's tensors.
@@ -150,6 +162,7 @@ impl Trunk {
     /// Runs a trunk with the batch's statistics. `images` is [n, size, size, 3], normalised; `packed` the level's
     /// parameters. Gives the pooled features, [n, features].
     pub fn forward(&mut self, plan: &Plan, images: &[f32], packed: &[f32]) -> (Vec<f32>, Saved) {
+        let start = Instant::now();
         let n = images.len() / plan.tensors[0].elements();
         let layout = LevelLayout::new(plan);
         let wiring = Wiring::new(plan);
@@ -199,6 +212,7 @@ impl Trunk {
             k::average_pool(&mut self.workspace, &last, &x, &mut features);
             saved.x[wiring.last.0] = Some(x);
         }
+        self.times.forward += start.elapsed();
         (features, saved)
     }
 
@@ -211,6 +225,7 @@ impl Trunk {
         mut saved: Saved,
         d_features: &[f32],
     ) -> Vec<f32> {
+        let start = Instant::now();
         let n = saved.images;
         let layout = LevelLayout::new(plan);
         let wiring = Wiring::new(plan);
@@ -292,6 +307,7 @@ impl Trunk {
         }
         self.release(&mut saved);
         g.into_iter().flatten().for_each(|buffer| self.pool.give(buffer));
+        self.times.backward += start.elapsed();
         gradient
     }
 

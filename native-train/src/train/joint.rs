@@ -4,11 +4,13 @@ use super::optimizer::Sgd;
 use crate::config::Training;
 use crate::data::Batch;
 use crate::network::oracle::{self, Statistics};
+use crate::network::trunk::Times;
 use crate::network::trunk_op::TrunkOp;
 use crate::network::{LevelLayout, Parameters, RUNNING_SHARE, Trunk};
 use candle_core::{D, Device, Result, Tensor, Var};
 use dvn::{DefinitionError, Network, Plan};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What one level did in one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,6 +32,7 @@ pub struct Joint {
     gradient: Vec<f32>,
     trunk: Arc<Mutex<Trunk>>,
     size: Option<usize>,
+    optimizer: Duration,
     device: Device,
 }
 
@@ -58,8 +61,14 @@ impl Joint {
             gradient: vec![0.0; count],
             trunk: Arc::default(),
             size: None,
+            optimizer: Duration::ZERO,
             device,
         })
+    }
+
+    /// Where the steps' time went: in trunks, and in the optimizer.
+    pub fn times(&self) -> (Times, Duration) {
+        (self.trunk.lock().unwrap_or_else(PoisonError::into_inner).times, self.optimizer)
     }
 
     /// One step: one batch of every task through every level of it, then the optimizer. Results by task, then level - 1.
@@ -76,7 +85,9 @@ impl Joint {
             batches.iter().enumerate().map(|(t, b)| self.task(t, b, training)).collect::<Result<_>>()?;
         let sgd = Sgd { rate, momentum: training.momentum, decay: training.weight_decay };
         let decayed = self.parameters.decayed();
+        let start = Instant::now();
         sgd.step(&mut self.parameters.values, &mut self.velocity, &mut self.gradient, decayed);
+        self.optimizer += start.elapsed();
         Ok(results)
     }
 
