@@ -1,0 +1,385 @@
+// Everything that happens on the page: keeps the state, asks the worker, follows the address.
+
+import { Client } from "./client.ts";
+import { Gallery } from "./gallery.ts";
+import { levelFor, stops } from "./logic/budget.ts";
+import { type Moment, readLink, type View, writeLink } from "./logic/link.ts";
+import { timing } from "./logic/statistics.ts";
+import { answerKey, emptyState, type Job, type Picture, type State, spotKey } from "./state.ts";
+import { type EngineWish, Fault, type FromWorker, type Spot } from "./worker/protocol.ts";
+
+/** How many pictures run in one go of a long job; in between the visitor's own wishes get their turn. */
+const CHUNK = 8;
+
+/** A pause of this many milliseconds before a level is measured: the visitor may still be moving the slider. */
+const PAUSE = 400;
+
+export class App {
+  readonly state: State = emptyState();
+  readonly gallery: Gallery;
+  private readonly client: Client;
+  private readonly listeners = new Set<() => void>();
+  private told = false;
+  /** Cancels what an older wish is still loading. */
+  private wishing = new AbortController();
+  private jobbing: AbortController | undefined;
+  private measuring: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    this.client = new Client((event) => this.onEvent(event));
+    this.gallery = new Gallery(this.state, this.client, () => this.changed());
+    addEventListener("popstate", () => void this.follow(readLink(location.hash)));
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Tells the views, once for all changes made in one go. */
+  changed(): void {
+    if (this.told) return;
+    this.told = true;
+    queueMicrotask(() => {
+      this.told = false;
+      for (const listener of this.listeners) listener();
+    });
+  }
+
+  async start(): Promise<void> {
+    const moment = readLink(location.hash);
+    try {
+      const answer = await fetch(new URL("models/index.json", document.baseURI));
+      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+      const list: unknown = await answer.json();
+      const names = (list as { models?: unknown }).models;
+      this.state.models = Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
+      if (this.state.models.length === 0)
+        throw new Error("no model is there; train one, then start with --model");
+    } catch (error) {
+      const message = `The list of models could not be read: ${Fault.of(error).message}.`;
+      this.state.broken = { fault: "model", message };
+      this.changed();
+      return;
+    }
+    await this.follow(moment);
+  }
+
+  /** The levels of the tasks that are answered, as the budget buys them. */
+  spots(): Spot[] {
+    const { info, budget, task: only } = this.state;
+    return (info?.tasks ?? [])
+      .map((task, index) => ({ task: index, level: levelFor(task, budget) }))
+      .filter(({ task }) => only === undefined || only === task);
+  }
+
+  picture(): Picture | undefined {
+    return this.state.pictures.find((picture) => picture.id === this.state.current);
+  }
+
+  // What the visitor can do.
+
+  /** Moves the slider; `settled` when the hand is off it, which the browser's Back can return to. */
+  setBudget(parameters: number, settled: boolean): void {
+    this.state.budget = parameters;
+    this.remember(settled);
+    void this.answer();
+  }
+
+  setTask(task: number | undefined): void {
+    this.state.task = task;
+    this.remember(true);
+    void this.answer();
+  }
+
+  setView(view: View): void {
+    this.state.view = view;
+    this.remember(true);
+    this.changed();
+  }
+
+  choose(id: string): void {
+    this.state.current = id;
+    this.remember(true);
+    void this.answer();
+  }
+
+  setTruth(picture: Picture, task: number, truth: number | undefined): void {
+    picture.truth = picture.truth.with(task, truth);
+    this.changed();
+  }
+
+  async setEngine(wish: EngineWish): Promise<void> {
+    this.state.wish = wish;
+    this.remember(true);
+    await this.open();
+  }
+
+  async setModel(model: string): Promise<void> {
+    this.state.model = model;
+    this.state.task = undefined;
+    this.state.budget = 0;
+    this.remember(true);
+    await this.open();
+  }
+
+  async add(files: File[], folders: Map<File, string>): Promise<void> {
+    const first = await this.gallery.add(files, folders);
+    if (first) this.choose(first.id);
+  }
+
+  /** Tries again what failed. */
+  async retry(): Promise<void> {
+    if (this.state.broken) await this.open();
+    else await this.answer();
+  }
+
+  /** Runs the current picture through every level. */
+  climb(): Promise<void> {
+    const picture = this.picture();
+    return this.job("picture", picture ? [picture] : [], this.everySpot());
+  }
+
+  /** Runs every picture through every level. */
+  answerAll(): Promise<void> {
+    return this.job("answers", this.state.pictures, this.everySpot());
+  }
+
+  /** Measures every level. */
+  async timeAll(): Promise<void> {
+    const spots = this.everySpot();
+    await this.asJob("times", spots.length, async (signal, step) => {
+      for (const spot of spots) {
+        await this.measure(spot, signal);
+        step(1);
+      }
+    });
+  }
+
+  stopJob(): void {
+    this.jobbing?.abort();
+  }
+
+  // How it comes about.
+
+  /** Makes the page what a link says, from whatever it is. */
+  private async follow(moment: Moment): Promise<void> {
+    const { state } = this;
+    const model = state.models.find((name) => name === moment.model) ?? state.models[0];
+    const wish = moment.engine ?? "auto";
+    const reopen = model !== state.model || wish !== state.wish || !state.info;
+    state.model = model;
+    state.wish = wish;
+    state.view = moment.view ?? "try";
+    if (reopen) await this.open(moment);
+    else {
+      this.take(moment);
+      await this.answer();
+    }
+  }
+
+  private take(moment: Moment): void {
+    const { state } = this;
+    if (!state.info) return;
+    const task = state.info.tasks.findIndex((task) => task.name === moment.task);
+    state.task = task < 0 ? undefined : task;
+    const least = state.stops[0]?.parameters ?? 0;
+    const most = state.stops.at(-1)?.parameters ?? 0;
+    const stop = state.stops.find((stop) => stop.level === moment.level);
+    const wanted = stop?.parameters ?? moment.budget ?? (state.budget || least);
+    state.budget = Math.min(most, Math.max(least, wanted));
+    const shown = state.pictures.find((picture) => picture.id === moment.image);
+    state.current = shown?.id ?? state.current ?? state.pictures[0]?.id;
+  }
+
+  /** Opens the model with the engine that is wished for, and answers. */
+  private async open(moment: Moment = readLink(location.hash)): Promise<void> {
+    const { state, client } = this;
+    this.stopJob();
+    this.wishing.abort();
+    state.broken = undefined;
+    state.working = true;
+    this.changed();
+    const base = new URL(`models/${encodeURIComponent(state.model ?? "")}/`, document.baseURI).href;
+    try {
+      const { info, engine } = await client.ask("open", { base, engine: state.wish });
+      if (info !== state.info) this.forget();
+      state.info = info;
+      state.engine = engine;
+      state.stops = stops(info);
+      await this.gallery.suit(info);
+      this.take(moment);
+    } catch (error) {
+      const { fault, message } = Fault.of(error);
+      state.broken = { fault, message };
+      state.working = false;
+      this.changed();
+      return;
+    }
+    await this.answer();
+  }
+
+  /** Answers and times belong to a model and an engine. */
+  private forget(): void {
+    const { state } = this;
+    state.answers.clear();
+    state.times.clear();
+    state.arriving.clear();
+    state.memory = { ...state.memory, files: [], bytes: 0, activationBytes: 0 };
+  }
+
+  /** Loads what the budget buys and answers for the current picture. The newest wish wins. */
+  private async answer(): Promise<void> {
+    const { state, client } = this;
+    this.wishing.abort();
+    this.wishing = new AbortController();
+    const { signal } = this.wishing;
+    clearTimeout(this.measuring);
+    const spots = this.spots();
+    state.trouble = undefined;
+    state.working = true;
+    this.changed();
+    try {
+      await client.ask("keep", { spots }, signal);
+      const picture = this.picture();
+      if (picture) await this.gallery.look(picture);
+      for (const spot of spots) {
+        if (picture) await this.run([picture], spot, signal);
+        if (signal.aborted) return;
+      }
+      state.working = false;
+      this.changed();
+      this.measuring = setTimeout(() => void this.measureQuietly(spots, signal), PAUSE);
+    } catch (error) {
+      if (signal.aborted) return;
+      const { fault, message } = Fault.of(error);
+      state.trouble = { fault, message };
+      state.working = false;
+      state.arriving.clear();
+      this.changed();
+    }
+  }
+
+  /** Runs those of the pictures that a level has not answered yet. */
+  private async run(pictures: Picture[], spot: Spot, signal: AbortSignal): Promise<void> {
+    const { state, client } = this;
+    const { task, level } = spot;
+    const open = pictures.flatMap((picture) => {
+      const rgb = picture.seen?.[task];
+      return rgb && !state.answers.has(answerKey(picture.id, task, level)) ? [{ picture, rgb }] : [];
+    });
+    const each = open[0]?.rgb.length;
+    if (each === undefined) return;
+    const rgb = new Uint8Array(each * open.length);
+    for (const [index, one] of open.entries()) rgb.set(one.rgb, index * each);
+    const { probabilities } = await client.ask("run", { task, level, rgb, images: open.length }, signal);
+    const classes = probabilities.length / open.length;
+    for (const [index, { picture }] of open.entries()) {
+      const share = probabilities.slice(index * classes, (index + 1) * classes);
+      state.answers.set(answerKey(picture.id, task, level), share);
+    }
+    this.changed();
+  }
+
+  private async measureQuietly(spots: Spot[], signal: AbortSignal): Promise<void> {
+    try {
+      for (const spot of spots) {
+        if (signal.aborted || this.state.job) return;
+        await this.measure(spot, signal);
+      }
+    } catch {
+      // The level answered a moment ago; if it no longer does, the next answer says why.
+    }
+  }
+
+  private async measure(spot: Spot, signal: AbortSignal): Promise<void> {
+    const { state, client } = this;
+    const key = spotKey(spot.task, spot.level);
+    const size = state.info?.tasks[spot.task]?.input.size ?? 0;
+    if (state.times.has(key) || document.hidden) return;
+    const rgb = this.picture()?.seen?.[spot.task] ?? new Uint8Array(size * size * 3);
+    const runs = await client.ask("time", { ...spot, rgb }, signal);
+    state.times.set(key, timing(runs));
+    this.changed();
+  }
+
+  private everySpot(): Spot[] {
+    const tasks = this.state.info?.tasks ?? [];
+    return tasks.flatMap((task, index) => task.levels.map(({ level }) => ({ task: index, level })));
+  }
+
+  private async job(what: Job["what"], pictures: Picture[], spots: Spot[]): Promise<void> {
+    await this.asJob(what, pictures.length * spots.length, async (signal, step) => {
+      for (const picture of pictures) await this.gallery.look(picture);
+      for (const spot of spots) {
+        for (let at = 0; at < pictures.length; at += CHUNK) {
+          const chunk = pictures.slice(at, at + CHUNK);
+          await this.run(chunk, spot, signal);
+          step(chunk.length);
+        }
+      }
+    });
+  }
+
+  private async asJob(
+    what: Job["what"],
+    total: number,
+    work: (signal: AbortSignal, step: (count: number) => void) => Promise<void>,
+  ): Promise<void> {
+    const { state } = this;
+    this.stopJob();
+    const jobbing = new AbortController();
+    this.jobbing = jobbing;
+    const job: Job = { what, done: 0, total };
+    state.job = job;
+    state.jobTrouble = undefined;
+    this.changed();
+    try {
+      await work(jobbing.signal, (count) => {
+        if (jobbing.signal.aborted) throw new Fault("cancelled", "Stopped.");
+        job.done += count;
+        this.changed();
+      });
+    } catch (error) {
+      if (!jobbing.signal.aborted) state.jobTrouble = Fault.of(error).message;
+    } finally {
+      if (state.job === job) state.job = undefined;
+      this.changed();
+    }
+  }
+
+  private onEvent(event: Exclude<FromWorker, { id: number }>): void {
+    const { state } = this;
+    if (event.kind === "memory") {
+      state.memory = event.memory;
+      for (const file of event.memory.files) state.arriving.delete(file);
+    } else if (event.kind === "engine") {
+      state.engine = event.engine;
+      state.times.clear();
+    } else {
+      state.arriving.set(event.file, { received: event.received, total: event.total });
+    }
+    this.changed();
+  }
+
+  /** Puts the moment into the address; `lasting` ones are steps of the browser's Back. */
+  private remember(lasting: boolean): void {
+    const { state } = this;
+    const stop = state.stops.find((stop) => stop.parameters === state.budget);
+    const picture = this.picture();
+    const moment: Moment = {};
+    if (state.model && state.model !== state.models[0]) moment.model = state.model;
+    const task = state.task === undefined ? undefined : state.info?.tasks[state.task];
+    if (task) moment.task = task.name;
+    if (stop) moment.level = stop.level;
+    else if (state.budget > 0) moment.budget = Math.round(state.budget);
+    if (picture?.source === "built-in") moment.image = picture.id;
+    moment.view = state.view;
+    moment.engine = state.wish;
+    const link = writeLink(moment);
+    if (link === location.hash) return;
+    const address = link || location.pathname + location.search;
+    if (lasting) history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
+  }
+}

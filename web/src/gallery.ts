@@ -1,0 +1,133 @@
+// The pictures: the built-in ones, and those the visitor gives.
+
+import type { Client } from "./client.ts";
+import { labelsFor } from "./logic/labels.ts";
+import { counted } from "./logic/words.ts";
+import type { Picture, State } from "./state.ts";
+import { Fault } from "./worker/protocol.ts";
+import type { ModelInfo } from "./worker/surface.ts";
+
+/** So many of the visitor's pictures at most: each is kept in memory. */
+const MOST = 500;
+
+interface StripEntry {
+  file: string;
+  task: string;
+  label: string;
+}
+
+export class Gallery {
+  private given = 0;
+  /** What the pictures were made to fit: classes and sizes. */
+  private tasks = "";
+
+  constructor(
+    private readonly state: State,
+    private readonly client: Client,
+    private readonly changed: () => void,
+  ) {}
+
+  /** Makes the pictures fit a model that was just opened. */
+  async suit(info: ModelInfo): Promise<void> {
+    const tasks = JSON.stringify(info.tasks.map(({ classes, input }) => [classes, input.size]));
+    if (tasks === this.tasks) return;
+    this.tasks = tasks;
+    const own = this.state.pictures.filter((picture) => picture.source === "own");
+    for (const picture of own) {
+      delete picture.seen;
+      picture.truth = picture.label ? labelsFor(info.tasks, picture.label) : info.tasks.map(() => undefined);
+    }
+    this.state.pictures = [...own, ...(await this.builtIn(info))];
+    if (!this.state.pictures.some((picture) => picture.id === this.state.current)) {
+      this.state.current = undefined;
+    }
+  }
+
+  /** Takes the visitor's files, most wanted first; the first usable one. */
+  async add(files: File[], folders: Map<File, string>): Promise<Picture | undefined> {
+    const { state } = this;
+    const room = MOST - state.pictures.filter((picture) => picture.source === "own").length;
+    const tasks = state.info?.tasks ?? [];
+    const added = files.slice(0, Math.max(0, room)).map((file): Picture => {
+      this.given += 1;
+      const folder = folders.get(file);
+      return {
+        id: `own-${this.given}`,
+        name: file.name || `picture ${this.given}`,
+        source: "own",
+        address: URL.createObjectURL(file),
+        truth: folder ? labelsFor(tasks, folder) : tasks.map(() => undefined),
+        ...(folder ? { label: folder } : {}),
+      };
+    });
+    state.pictures = [...added, ...state.pictures];
+    this.changed();
+    for (const picture of added) await this.look(picture);
+    const good = added.filter((picture) => !picture.fault);
+    state.notice = this.report(files, added, good, room);
+    for (const picture of added) if (picture.fault) URL.revokeObjectURL(picture.address);
+    state.pictures = state.pictures.filter((picture) => !picture.fault);
+    this.changed();
+    return good[0];
+  }
+
+  remove(picture: Picture): void {
+    URL.revokeObjectURL(picture.address);
+    this.state.pictures = this.state.pictures.filter((other) => other !== picture);
+    this.changed();
+  }
+
+  /** Decodes a picture, if that has not been done. */
+  async look(picture: Picture): Promise<void> {
+    if (picture.seen || picture.fault) return;
+    try {
+      const answer = await fetch(picture.address);
+      if (!answer.ok) throw new Fault("picture", `The server has no ${picture.name}.`);
+      const sizes = (this.state.info?.tasks ?? []).map((task) => task.input.size);
+      const seen = await this.client.ask("see", { picture: await answer.blob(), sizes });
+      picture.seen = seen.map(({ rgb }) => rgb);
+      if (seen[0]) {
+        picture.width = seen[0].width;
+        picture.height = seen[0].height;
+      }
+    } catch (error) {
+      picture.fault = Fault.of(error).message;
+    }
+    this.changed();
+  }
+
+  private report(files: File[], added: Picture[], good: Picture[], room: number): string | undefined {
+    const parts: string[] = [];
+    const bad = added.filter((picture) => picture.fault);
+    for (const picture of bad.slice(0, 3)) parts.push(`${picture.name}: ${picture.fault}`);
+    if (bad.length > 3) parts.push(`${counted(bad.length - 3, "more file")} could not be used either.`);
+    if (files.length > room) parts.push(`Only ${MOST} pictures fit; ${files.length - room} were left out.`);
+    const unmatched = good.filter((picture) => picture.label && picture.truth.every((t) => t === undefined));
+    const names = [...new Set(unmatched.map((picture) => picture.label))];
+    if (names.length > 0) parts.push(`No class is called ${names.slice(0, 3).join(", ")}.`);
+    if (parts.length > 0 && good.length > 0) parts.unshift(`${counted(good.length, "picture")} added.`);
+    return parts.length > 0 ? parts.join(" ") : undefined;
+  }
+
+  private async builtIn(info: ModelInfo): Promise<Picture[]> {
+    try {
+      const answer = await fetch(new URL("strip/strip.json", document.baseURI));
+      if (!answer.ok) return [];
+      const entries = (await answer.json()) as StripEntry[];
+      return entries.map(({ file, task, label }) => ({
+        id: file,
+        name: file,
+        source: "built-in",
+        address: new URL(`strip/${encodeURIComponent(file)}`, document.baseURI).href,
+        label,
+        truth: info.tasks.map((candidate) => {
+          const index = candidate.name === task ? candidate.classes.indexOf(label) : -1;
+          return index < 0 ? undefined : index;
+        }),
+      }));
+    } catch {
+      // The visitor's own pictures still work.
+      return [];
+    }
+  }
+}

@@ -1,0 +1,228 @@
+// One model and one engine: which shards are resident, and what runs. Knows nothing of messages or of the DOM.
+
+import {
+  type EngineChoice,
+  type EngineKind,
+  type EngineWish,
+  Fault,
+  type Memory,
+  type Spot,
+} from "./protocol.ts";
+import { fetchShard, type Progress, type ShardStore } from "./shards.ts";
+import type { Engine, Model, ModelInfo, ShardInfo, Surface } from "./surface.ts";
+
+/** How many shards are on their way at once. */
+const AT_ONCE = 4;
+
+/** A measurement ends after this many runs or this many milliseconds, whichever is first. */
+const MOST_RUNS = 30;
+const LONGEST = 1500;
+
+/** Adapters that only imitate a GPU; on them the CPU engine is many times faster. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render/i;
+
+export interface Surroundings {
+  surface: Surface;
+  build: "simd" | "relaxed";
+  store: ShardStore;
+  /** Whether the browser offers WebGPU at all. */
+  hasGpu: boolean;
+  progress: Progress;
+  memory: (memory: Memory) => void;
+  engine: (choice: EngineChoice) => void;
+}
+
+/** A model that is open, with an engine for it. */
+export class Session {
+  readonly info: ModelInfo;
+  private readonly shards: Map<string, ShardInfo>;
+  /** The levels that stay resident between runs. */
+  private kept: Spot[] = [];
+  private fetched = 0;
+  private stored = 0;
+
+  private constructor(
+    private readonly around: Surroundings,
+    private readonly base: string,
+    private readonly model: Model,
+    private engine: Engine,
+    public choice: EngineChoice,
+  ) {
+    this.info = model.describe();
+    this.shards = new Map(this.info.shards.map((shard) => [shard.file, shard]));
+  }
+
+  static async open(around: Surroundings, base: string, json: string, wish: EngineWish): Promise<Session> {
+    let model: Model;
+    try {
+      model = around.surface.Model.parse(json);
+    } catch (error) {
+      throw Fault.of(error, "model");
+    }
+    const [engine, choice] = await makeEngine(around, model, wish);
+    return new Session(around, base, model, engine, choice);
+  }
+
+  /** Makes exactly these levels resident; milliseconds it took. */
+  async keep(spots: Spot[], signal?: AbortSignal): Promise<number> {
+    const start = performance.now();
+    this.kept = spots;
+    this.free(spots);
+    await this.load(this.files(spots), signal);
+    return performance.now() - start;
+  }
+
+  /** Runs pictures through a level, which is loaded for it if it is not resident. */
+  async run(spot: Spot, rgb: Uint8Array, images: number, signal?: AbortSignal): Promise<Float32Array> {
+    return this.attempt(spot, signal, () => this.engine.run(spot.task, spot.level, rgb, images));
+  }
+
+  /** Times one picture through a level: the first run warms up and does not count. */
+  async time(spot: Spot, rgb: Uint8Array, signal?: AbortSignal): Promise<number[]> {
+    return this.attempt(spot, signal, async () => {
+      const start = performance.now();
+      await this.engine.run(spot.task, spot.level, rgb, 1);
+      const runs: number[] = [];
+      while (runs.length < MOST_RUNS && (runs.length < 1 || performance.now() - start < LONGEST)) {
+        if (signal?.aborted) throw new Fault("cancelled", "No longer needed.");
+        const before = performance.now();
+        await this.engine.run(spot.task, spot.level, rgb, 1);
+        runs.push(performance.now() - before);
+      }
+      return runs;
+    });
+  }
+
+  close(): void {
+    this.engine.free();
+    this.model.free();
+  }
+
+  /** Does some work on a level, once more on a new engine when the first one's device was lost. */
+  private async attempt<T>(spot: Spot, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    try {
+      await this.load(this.files([spot]), signal);
+      return await work();
+    } catch (error) {
+      if (!this.engine.lost()) throw Fault.of(error, "engine");
+      await this.replace();
+      await this.load(this.files([...this.kept, spot]), signal);
+      return await work();
+    } finally {
+      this.free(this.kept);
+    }
+  }
+
+  /** A lost device takes all its memory along: starts again, on the GPU if it comes back. */
+  private async replace(): Promise<void> {
+    this.engine.free();
+    const [engine, choice] = await makeEngine(this.around, this.model, "auto");
+    this.engine = engine;
+    const lost = "the graphics device was lost and the engine started again";
+    this.choice = { ...choice, why: choice.why ? `${lost}; ${choice.why}` : lost };
+    this.around.engine(this.choice);
+  }
+
+  private files(spots: Spot[]): string[] {
+    return [...new Set(spots.flatMap(({ task, level }) => this.model.shards(task, level)))];
+  }
+
+  private free(spots: Spot[]): void {
+    const wanted = this.files(spots);
+    const surplus = this.engine.resident().some((file) => !wanted.includes(file));
+    if (surplus) {
+      this.engine.retain(wanted);
+      this.tellMemory();
+    }
+  }
+
+  private async load(files: string[], signal?: AbortSignal): Promise<void> {
+    const resident = new Set(this.engine.resident());
+    const missing = files.filter((file) => !resident.has(file));
+    if (missing.length === 0) return;
+    const queue = missing.values();
+    const stop = new AbortController();
+    const together = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+    const lane = async () => {
+      for (const file of queue) {
+        if (together.aborted) throw new Fault("cancelled", "No longer needed.");
+        await this.loadOne(file, together);
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: AT_ONCE }, lane));
+    } catch (error) {
+      stop.abort();
+      throw error;
+    } finally {
+      this.tellMemory();
+    }
+  }
+
+  private async loadOne(file: string, signal: AbortSignal): Promise<void> {
+    const shard = this.shards.get(file);
+    if (!shard) throw new Fault("model", `The model needs ${file} but does not list it.`);
+    const { store, progress } = this.around;
+    const stored = await store.get(shard.sha256);
+    if (stored) {
+      try {
+        this.engine.insert(file, stored);
+        this.stored += stored.length;
+        progress(file, shard.bytes, shard.bytes);
+        return;
+      } catch {
+        // Damaged in the store: the server's is still good.
+        await store.drop(shard.sha256);
+      }
+    }
+    const bytes = await fetchShard(this.base, shard, progress, signal);
+    this.fetched += bytes.length;
+    try {
+      this.engine.insert(file, bytes);
+    } catch (error) {
+      throw Fault.of(error, this.engine.lost() ? "engine" : "shard");
+    }
+    // Only what the engine has checked is kept, so that a broken download poisons nothing.
+    await store.put(shard.sha256, bytes);
+  }
+
+  private tellMemory(): void {
+    this.around.memory({
+      files: this.engine.resident(),
+      bytes: this.engine.residentBytes(),
+      activationBytes: this.engine.activationBytes(),
+      fetched: this.fetched,
+      stored: this.stored,
+    });
+  }
+}
+
+/** Makes the engine that was asked for, or the best there is, and says why it is that one. */
+async function makeEngine(
+  around: Surroundings,
+  model: Model,
+  wish: EngineWish,
+): Promise<[Engine, EngineChoice]> {
+  const { Engine } = around.surface;
+  const done = (engine: Engine, why: string): [Engine, EngineChoice] => [
+    engine,
+    { kind: engine.kind as EngineKind, adapter: engine.adapter, why, build: around.build },
+  ];
+  if (wish === "cpu") return done(await Engine.cpu(model), "");
+  let why = "this browser offers no WebGPU";
+  if (around.hasGpu) {
+    try {
+      const engine = await Engine.webgpu(model);
+      if (wish === "webgpu" || !SOFTWARE.test(engine.adapter)) return done(engine, "");
+      why = `the browser's WebGPU is only imitated in software (${engine.adapter}), which is slower`;
+      engine.free();
+    } catch (error) {
+      why = `WebGPU did not start: ${Fault.of(error).message}`;
+    }
+  }
+  try {
+    return done(await Engine.cpu(model), why);
+  } catch (error) {
+    throw new Fault("engine", `No engine starts here: ${why}; ${Fault.of(error).message}`);
+  }
+}

@@ -1,0 +1,108 @@
+// Fetches a model's files: over the network with progress, or from the browser's store.
+
+import { Fault } from "./protocol.ts";
+import type { ShardInfo } from "./surface.ts";
+
+const STORE = "dvn-shards-1";
+
+export interface Fetched {
+  bytes: Uint8Array;
+  from: "network" | "store";
+}
+
+export type Progress = (file: string, received: number, total: number) => void;
+
+/** Where shards are kept between visits, by their SHA-256; absent where the browser has no such store. */
+export interface ShardStore {
+  get(sha256: string): Promise<Uint8Array | undefined>;
+  put(sha256: string, bytes: Uint8Array): Promise<void>;
+  drop(sha256: string): Promise<void>;
+}
+
+/** The Cache API as a store. Its failures (a full disk, private browsing) only cost time, so they are silent. */
+export function browserStore(): ShardStore {
+  const key = (sha256: string) => new URL(`/shards/${sha256}`, location.origin).href;
+  const open = () => ("caches" in globalThis ? caches.open(STORE) : Promise.reject(new Error("no store")));
+  return {
+    async get(sha256) {
+      try {
+        const found = await (await open()).match(key(sha256));
+        return found && new Uint8Array(await found.arrayBuffer());
+      } catch {
+        return undefined;
+      }
+    },
+    async put(sha256, bytes) {
+      try {
+        await (await open()).put(key(sha256), new Response(bytes.slice()));
+      } catch {
+        // The next visit fetches it again.
+      }
+    },
+    async drop(sha256) {
+      try {
+        await (await open()).delete(key(sha256));
+      } catch {
+        // Nothing was there.
+      }
+    },
+  };
+}
+
+/** Fetches text (a model's description). */
+export async function fetchText(address: string, limit: number): Promise<string> {
+  const bytes = await download(address, limit, () => {});
+  return new TextDecoder().decode(bytes);
+}
+
+/** Fetches a shard over the network, telling its progress. */
+export async function fetchShard(
+  base: string,
+  shard: ShardInfo,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const tell = (received: number) => progress(shard.file, received, shard.bytes);
+  tell(0);
+  return download(new URL(shard.file, base).href, shard.bytes, tell, signal);
+}
+
+async function download(
+  address: string,
+  limit: number,
+  tell: (received: number) => void,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const file = new URL(address).pathname.split("/").pop() ?? address;
+  const chunks: Uint8Array[] = [];
+  let received = 0;
+  try {
+    const response = await fetch(address, signal ? { signal } : {});
+    if (!response.ok) {
+      throw new Fault("shard", `The server has no ${file} for us (it answered ${response.status}).`);
+    }
+    const reader = response.body?.getReader();
+    while (reader) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      received += value.length;
+      if (received > limit) {
+        await reader.cancel();
+        throw new Fault("shard", `${file} is longer than the ${limit} bytes it should have.`);
+      }
+      chunks.push(value);
+      tell(received);
+    }
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    if (signal?.aborted) throw new Fault("cancelled", "No longer needed.");
+    throw new Fault("offline", `${file} could not be fetched: the connection to the server failed.`);
+  }
+  const bytes = new Uint8Array(received);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}

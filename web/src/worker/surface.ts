@@ -1,0 +1,72 @@
+// What the page uses of the engine's WebAssembly module. The module's own types, generated from the Rust
+// source, are assigned to these in load.ts, so the compiler reports any difference.
+
+export interface Accuracy {
+  percent: number;
+  images: number;
+  seeds: number;
+}
+
+export interface LevelInfo {
+  /** 1-based. */
+  level: number;
+  /** Its units, 1-based. */
+  units: number[];
+  parameters: number;
+  bytes: number;
+  macs: number;
+  activation_bytes: number;
+  accuracy?: Accuracy | null;
+}
+
+export interface TaskInfo {
+  name: string;
+  title: string;
+  classes: string[];
+  input: { size: number };
+  /** The units in the order they join, 1-based. */
+  order: number[];
+  levels: LevelInfo[];
+}
+
+export interface ShardInfo {
+  file: string;
+  bytes: number;
+  sha256: string;
+}
+
+export interface ModelInfo {
+  name: string;
+  backbone: string;
+  /** Each unit's share of every layer; they sum to 1. */
+  units: number[];
+  tasks: TaskInfo[];
+  shards: ShardInfo[];
+}
+
+export interface Model {
+  describe(): ModelInfo;
+  /** The shards that a level needs, in order of use; `task` counts from 0, `level` from 1. */
+  shards(task: number, level: number): string[];
+  free(): void;
+}
+
+export interface Engine {
+  readonly kind: string;
+  readonly adapter: string;
+  insert(file: string, bytes: Uint8Array): void;
+  retain(files: string[]): void;
+  resident(): string[];
+  residentBytes(): number;
+  activationBytes(): number;
+  run(task: number, level: number, rgb: Uint8Array, images: number): Promise<Float32Array>;
+  lost(): boolean;
+  free(): void;
+}
+
+/** The module, loaded and ready. */
+export interface Surface {
+  Model: { parse(json: string): Model };
+  Engine: { webgpu(model: Model): Promise<Engine>; cpu(model: Model): Promise<Engine> };
+  resize(pixels: Uint8Array, width: number, height: number, channels: number, size: number): Uint8Array;
+}
