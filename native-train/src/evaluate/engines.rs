@@ -33,8 +33,7 @@ impl Kind {
             Kind::Cpu => Ok(Box::new(cpu(network, |id| Ok(model.read(id)?))?)),
             Kind::Candle => {
                 let shards = network.shards().into_iter().map(|id| Ok((id, model.read(id)?)));
-                let shards = shards.collect::<anyhow::Result<BTreeMap<_, _>>>()?;
-                Ok(Box::new(CandleEngine { network: network.clone(), shards, packed: BTreeMap::new() }))
+                Ok(candle(network.clone(), shards.collect::<anyhow::Result<_>>()?))
             }
         }
     }
@@ -50,6 +49,11 @@ pub fn cpu(network: &Network, shard: impl Fn(ShardId) -> anyhow::Result<Shard>) 
         engine.insert(id, shard(id)?)?;
     }
     Ok(engine)
+}
+
+/// candle's built-in operations with the given weights.
+pub fn candle(network: Network, shards: BTreeMap<ShardId, Shard>) -> Box<dyn Engine> {
+    Box::new(CandleEngine { network, shards, packed: BTreeMap::new() })
 }
 
 impl Engine for CpuEngine {
