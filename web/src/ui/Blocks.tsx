@@ -5,7 +5,7 @@ import type { App } from "../app.ts";
 import { type Block, blocks, firstUse } from "../logic/budget.ts";
 import { bytes, counted, many, percent } from "../logic/words.ts";
 import type { ModelInfo } from "../worker/surface.ts";
-import { Swatch, unitClass } from "./marks.tsx";
+import { Mark, Swatch, unitClass } from "./marks.tsx";
 
 const SIDE = 400;
 const GAP = 4;
@@ -108,6 +108,12 @@ function Grid({ info, all, app, pointed, onPoint }: GridProps) {
           <rect class="hatch" width="3.5" height="8" />
         </pattern>
       </defs>
+      <text x={-18} y={-26} class="corner" aria-hidden="true">
+        from →
+      </text>
+      <text x={-18} y={-10} class="corner" aria-hidden="true">
+        to ↓
+      </text>
       {places
         .filter(({ block }) => block.from === block.to)
         .map(({ block, x, width }) => (
@@ -153,6 +159,7 @@ function Grid({ info, all, app, pointed, onPoint }: GridProps) {
               }}
             />
             {coming && <Coming box={box} share={coming.received / coming.total} />}
+            {there && <Users app={app} info={info} block={block} x={box.x} y={box.y} />}
             {box.width > 46 && box.height > 26 && (
               <text x={box.x + box.width / 2} y={box.y + box.height / 2}>
                 {block.from === block.to ? block.from : `${block.from} → ${block.to}`}
@@ -171,6 +178,33 @@ interface GridProps {
   app: App;
   pointed: Block | undefined;
   onPoint: (block: Block | undefined) => void;
+}
+
+/** The marks of the tasks that use a block just now, in its corner. */
+function Users({
+  app,
+  info,
+  block,
+  x,
+  y,
+}: {
+  app: App;
+  info: ModelInfo;
+  block: Block;
+  x: number;
+  y: number;
+}) {
+  const users = app.spots().filter(({ task, level }) => {
+    const first = info.tasks[task] && firstUse(info.tasks[task], block);
+    return first !== undefined && first <= level;
+  });
+  return (
+    <g class="users">
+      {users.map(({ task }, index) => (
+        <Mark key={task} task={task} x={x + 12 + index * 14} y={y + 12} size={4.5} />
+      ))}
+    </g>
+  );
 }
 
 /** A block on its way: hatched from the bottom as far as it has come. */

@@ -23,7 +23,7 @@ export function Costs({ app }: { app: App }) {
   const share = (part?: number, all?: number) => (part && all ? part / all : undefined);
   return (
     <section class="costs" aria-label="What this level costs">
-      <Tile title="Memory" note="to answer one question">
+      <Tile title="Memory" note="per question">
         {rows.map(({ task, here, whole }) => (
           <Row
             key={task}
@@ -33,13 +33,14 @@ export function Costs({ app }: { app: App }) {
           />
         ))}
       </Tile>
-      <Tile title="Time" note="for one picture, here">
+      <Tile title="Time" note="per picture, here">
         {rows.map((row) => (
           <Row
             key={row.task}
             task={row.task}
             value={row.time === undefined ? "…" : time(row.time)}
             share={share(row.time, row.wholeTime)}
+            of={row.wholeTime === undefined && row.time !== undefined ? "whole: not timed yet" : undefined}
           />
         ))}
       </Tile>

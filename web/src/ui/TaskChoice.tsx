@@ -33,14 +33,13 @@ export function TaskChoice({ app }: { app: App }) {
           ))}
         </fieldset>
       )}
-      <button
-        type="button"
-        class="link"
-        disabled={!open || job !== undefined}
-        onClick={() => void app.climb()}
-      >
-        {open || !picture ? "Ask every level" : "Every level has answered"}
-      </button>
+      {open ? (
+        <button type="button" class="link" disabled={job !== undefined} onClick={() => void app.climb()}>
+          Ask every level
+        </button>
+      ) : (
+        <span class="small">{picture && "Every level has answered."}</span>
+      )}
     </div>
   );
 }

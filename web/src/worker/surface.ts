@@ -54,6 +54,8 @@ export interface Model {
 export interface Engine {
   readonly kind: string;
   readonly adapter: string;
+  /** Whether the adapter only imitates a GPU. */
+  readonly software: boolean;
   insert(file: string, bytes: Uint8Array): void;
   retain(files: string[]): void;
   resident(): string[];

@@ -1,0 +1,235 @@
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { EngineChoice, Memory } from "./protocol.ts";
+import { Session, type Surroundings } from "./session.ts";
+import type { ShardStore } from "./shards.ts";
+import type { Engine, Model, ModelInfo, Surface } from "./surface.ts";
+
+/** Shards of three bytes each, the first of which says whether they are sound. */
+const FILES = ["stem-1", "unit-1-1", "unit-1-2", "unit-2-1", "unit-2-2", "level-1-1", "level-1-2"].map(
+  (name) => `${name}.safetensors`,
+);
+
+const LEVELS = [
+  ["stem-1", "unit-1-1", "level-1-1"],
+  ["stem-1", "unit-1-1", "unit-1-2", "unit-2-1", "unit-2-2", "level-1-2"],
+].map((level) => level.map((name) => `${name}.safetensors`));
+
+class FakeEngine implements Engine {
+  static made: FakeEngine[] = [];
+  software = false;
+  isLost = false;
+  private readonly held = new Map<string, Uint8Array>();
+
+  constructor(
+    readonly kind: "webgpu" | "cpu",
+    readonly adapter: string,
+  ) {
+    FakeEngine.made.push(this);
+  }
+
+  insert(file: string, bytes: Uint8Array) {
+    if (bytes[0] !== 1) throw new Error(`${file} is damaged`);
+    this.held.set(file, bytes);
+  }
+  retain(files: string[]) {
+    for (const file of this.held.keys()) if (!files.includes(file)) this.held.delete(file);
+  }
+  resident() {
+    return [...this.held.keys()];
+  }
+  residentBytes() {
+    return this.held.size * 3;
+  }
+  activationBytes() {
+    return 0;
+  }
+  async run(_task: number, level: number, _rgb: Uint8Array, images: number) {
+    if (this.isLost) throw new Error("the GPU was lost");
+    for (const file of LEVELS[level - 1] ?? [])
+      if (!this.held.has(file)) throw new Error(`${file} is not loaded`);
+    return new Float32Array(images).fill(level);
+  }
+  lost() {
+    return this.isLost;
+  }
+  free() {}
+}
+
+const info = {
+  tasks: [{}],
+  shards: FILES.map((file) => ({ file, bytes: 3, sha256: file })),
+} as unknown as ModelInfo;
+
+const model: Model = {
+  describe: () => info,
+  shards: (_task, level) => LEVELS[level - 1] ?? [],
+  free() {},
+};
+
+let surface: Surface;
+let stored: Map<string, Uint8Array>;
+let fetched: string[];
+let memory: Memory | undefined;
+let engines: EngineChoice[];
+let server: Map<string, Uint8Array<ArrayBuffer> | undefined>;
+
+function around(change: Partial<Surroundings> = {}): Surroundings {
+  const store: ShardStore = {
+    get: async (key) => stored.get(key),
+    put: async (key, bytes) => void stored.set(key, bytes),
+    drop: async (key) => void stored.delete(key),
+  };
+  return {
+    surface,
+    build: "simd",
+    store,
+    hasGpu: true,
+    progress: () => {},
+    memory: (told) => {
+      memory = told;
+    },
+    engine: (choice) => engines.push(choice),
+    ...change,
+  };
+}
+
+const open = (change: Partial<Surroundings> = {}, wish: "auto" | "webgpu" | "cpu" = "auto") =>
+  Session.open(around(change), "http://localhost/models/m/", "{}", wish);
+
+beforeEach(() => {
+  FakeEngine.made = [];
+  stored = new Map();
+  fetched = [];
+  memory = undefined;
+  engines = [];
+  server = new Map(FILES.map((file) => [file, new Uint8Array([1, 2, 3])]));
+  surface = {
+    Model: { parse: () => model },
+    Engine: {
+      webgpu: async () => new FakeEngine("webgpu", "A GPU"),
+      cpu: async () => new FakeEngine("cpu", "one thread"),
+    },
+    resize: () => new Uint8Array(),
+  };
+  vi.stubGlobal("fetch", async (address: string) => {
+    const file = address.split("/").pop() ?? "";
+    fetched.push(file);
+    if (!server.has(file)) return new Response("", { status: 404 });
+    const bytes = server.get(file);
+    if (!bytes) throw new TypeError("failed to fetch");
+    return new Response(bytes);
+  });
+});
+
+describe("what is resident", () => {
+  test("going up fetches just what joins, going down frees just that and fetches nothing", async () => {
+    const session = await open();
+    await session.keep([{ task: 0, level: 1 }]);
+    expect(memory?.files.sort()).toEqual([...(LEVELS[0] ?? [])].sort());
+    fetched = [];
+    await session.keep([{ task: 0, level: 2 }]);
+    expect(fetched.sort()).toEqual(
+      ["level-1-2", "unit-1-2", "unit-2-1", "unit-2-2"].map((f) => `${f}.safetensors`),
+    );
+    fetched = [];
+    await session.keep([{ task: 0, level: 1 }]);
+    expect(memory?.files.sort()).toEqual([...(LEVELS[0] ?? [])].sort());
+    expect(memory?.bytes).toBe(9);
+    // The level's own part had been freed; it comes from the store.
+    expect(fetched).toEqual([]);
+    expect(memory?.stored).toBe(3);
+  });
+
+  test("a level that is only tried leaves again", async () => {
+    const session = await open();
+    await session.keep([{ task: 0, level: 1 }]);
+    expect(await session.run({ task: 0, level: 2 }, new Uint8Array(), 2)).toEqual(new Float32Array([2, 2]));
+    expect(memory?.files.length).toBe(3);
+  });
+});
+
+describe("what goes wrong", () => {
+  test("a damaged shard is named and never stored; mended, it loads", async () => {
+    server.set("unit-1-1.safetensors", new Uint8Array([0, 2, 3]));
+    const session = await open();
+    await expect(session.keep([{ task: 0, level: 1 }])).rejects.toMatchObject({
+      fault: "shard",
+      message: "unit-1-1.safetensors is damaged",
+    });
+    expect(stored.has("unit-1-1.safetensors")).toBe(false);
+    server.set("unit-1-1.safetensors", new Uint8Array([1, 2, 3]));
+    await session.keep([{ task: 0, level: 1 }]);
+    expect(memory?.files.length).toBe(3);
+  });
+
+  test("a shard that went bad in the store is fetched again", async () => {
+    stored.set("stem-1.safetensors", new Uint8Array([0]));
+    const session = await open();
+    await session.keep([{ task: 0, level: 1 }]);
+    expect(fetched).toContain("stem-1.safetensors");
+    expect(stored.get("stem-1.safetensors")?.[0]).toBe(1);
+  });
+
+  test("missing, too long, and off line are told apart", async () => {
+    const keep = async () => (await open()).keep([{ task: 0, level: 1 }]);
+    server.delete("stem-1.safetensors");
+    await expect(keep()).rejects.toMatchObject({ fault: "shard", message: expect.stringContaining("404") });
+    server.set("stem-1.safetensors", new Uint8Array([1, 2, 3, 4]));
+    await expect(keep()).rejects.toMatchObject({
+      fault: "shard",
+      message: expect.stringContaining("longer"),
+    });
+    server.set("stem-1.safetensors", undefined);
+    await expect(keep()).rejects.toMatchObject({ fault: "offline" });
+  });
+
+  test("a lost device is replaced, what was resident is loaded again, and the answer comes", async () => {
+    const session = await open();
+    await session.keep([{ task: 0, level: 1 }]);
+    const [first] = FakeEngine.made;
+    if (first) first.isLost = true;
+    expect(await session.run({ task: 0, level: 1 }, new Uint8Array(), 1)).toEqual(new Float32Array([1]));
+    expect(engines.at(-1)?.why).toContain("lost");
+    expect(FakeEngine.made.length).toBe(2);
+    expect(memory?.files.length).toBe(3);
+  });
+
+  test("a load that is no longer wanted stops", async () => {
+    const session = await open();
+    await expect(session.keep([{ task: 0, level: 2 }], AbortSignal.abort())).rejects.toMatchObject({
+      fault: "cancelled",
+    });
+  });
+});
+
+describe("which engine", () => {
+  test("the GPU where there is one, without excuses", async () => {
+    expect((await open()).choice).toEqual({ kind: "webgpu", adapter: "A GPU", why: "", build: "simd" });
+  });
+
+  test("the CPU with the reason where there is none, where it fails, and where it is imitated", async () => {
+    expect((await open({ hasGpu: false })).choice).toMatchObject({
+      kind: "cpu",
+      why: expect.stringContaining("no WebGPU"),
+    });
+    surface.Engine.webgpu = async () => {
+      throw new Error("the driver is blocked");
+    };
+    expect((await open()).choice.why).toContain("the driver is blocked");
+    surface.Engine.webgpu = async () => new FakeEngine("webgpu", "SwiftShader");
+    expect((await open()).choice).toMatchObject({ kind: "cpu", why: expect.stringContaining("SwiftShader") });
+  });
+
+  test("what the visitor asks for", async () => {
+    surface.Engine.webgpu = async () => new FakeEngine("webgpu", "SwiftShader");
+    expect((await open({}, "webgpu")).choice).toMatchObject({ kind: "webgpu", why: "" });
+    expect((await open({}, "cpu")).choice).toMatchObject({ kind: "cpu", why: "" });
+  });
+
+  test("a description that cannot be read is the model's fault", async () => {
+    surface.Model.parse = () => {
+      throw new Error("version 2 is unknown");
+    };
+    await expect(open()).rejects.toMatchObject({ fault: "model", message: "version 2 is unknown" });
+  });
+});
