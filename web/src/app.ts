@@ -140,9 +140,11 @@ export class App {
     return this.job("picture", picture ? [picture] : [], this.everySpot());
   }
 
-  /** Runs every picture through every level. */
-  answerAll(): Promise<void> {
-    return this.job("answers", this.state.pictures, this.everySpot());
+  /** Runs every picture, or just the visitor's own, through every level. */
+  answerAll(which: "all" | "own"): Promise<void> {
+    const { pictures } = this.state;
+    const wanted = which === "all" ? pictures : pictures.filter((picture) => picture.source === "own");
+    return this.job(which === "all" ? "answers" : "own answers", wanted, this.everySpot());
   }
 
   /** Measures every level. */

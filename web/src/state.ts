@@ -34,7 +34,7 @@ export interface Trouble {
 
 /** Work over many pictures and levels. */
 export interface Job {
-  what: "times" | "answers" | "picture";
+  what: "times" | "answers" | "own answers" | "picture";
   done: number;
   total: number;
 }

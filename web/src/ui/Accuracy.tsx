@@ -9,6 +9,7 @@ import type { LevelInfo } from "../worker/surface.ts";
 import { Chart, type Point } from "./Chart.tsx";
 import { JobBar } from "./JobBar.tsx";
 import { Swatch } from "./marks.tsx";
+import { Scroll } from "./Scroll.tsx";
 
 interface Row {
   task: number;
@@ -129,10 +130,10 @@ function Legend({ app, labelled }: { app: App; labelled: number }) {
       </p>
       {labelled > 0 ? (
         <p class="actions">
-          <button type="button" disabled={job !== undefined} onClick={() => void app.answerAll()}>
+          <button type="button" disabled={job !== undefined} onClick={() => void app.answerAll("own")}>
             Try my pictures at every level
           </button>
-          <JobBar app={app} what="answers" />
+          <JobBar app={app} what="own answers" />
         </p>
       ) : (
         <p class="small">
@@ -146,7 +147,7 @@ function Legend({ app, labelled }: { app: App; labelled: number }) {
 
 function MemoryTable({ rows, own }: { rows: Row[]; own: boolean }) {
   return (
-    <div class="scroll">
+    <Scroll name="Accuracy against memory, as a table">
       <table>
         <caption class="sr-only">Accuracy against memory</caption>
         <thead>
@@ -176,7 +177,7 @@ function MemoryTable({ rows, own }: { rows: Row[]; own: boolean }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -187,7 +188,7 @@ function range({ low, high }: Score): string {
 function TimeTable({ app, rows }: { app: App; rows: Row[] }) {
   const { times } = app.state;
   return (
-    <div class="scroll">
+    <Scroll name="Accuracy against time, as a table">
       <table>
         <caption class="sr-only">Accuracy against time</caption>
         <thead>
@@ -214,6 +215,6 @@ function TimeTable({ app, rows }: { app: App; rows: Row[] }) {
           })}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

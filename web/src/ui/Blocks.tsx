@@ -6,6 +6,7 @@ import { type Block, blocks, firstUse } from "../logic/budget.ts";
 import { bytes, counted, many, percent } from "../logic/words.ts";
 import type { ModelInfo } from "../worker/surface.ts";
 import { Mark, Swatch, unitClass } from "./marks.tsx";
+import { Scroll } from "./Scroll.tsx";
 
 const SIDE = 400;
 const GAP = 4;
@@ -305,7 +306,7 @@ function BlockTable({ info, all, files }: { info: ModelInfo; all: Block[]; files
   return (
     <details>
       <summary>The blocks as a table</summary>
-      <div class="scroll">
+      <Scroll name="Blocks of shared weights, as a table">
         <table>
           <caption class="sr-only">Blocks of shared weights</caption>
           <thead>
@@ -335,7 +336,7 @@ function BlockTable({ info, all, files }: { info: ModelInfo; all: Block[]; files
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </details>
   );
 }

@@ -40,7 +40,7 @@ export function Costs({ app }: { app: App }) {
             task={row.task}
             value={row.time === undefined ? "…" : time(row.time)}
             share={share(row.time, row.wholeTime)}
-            of={row.wholeTime === undefined && row.time !== undefined ? "whole: not timed yet" : undefined}
+            of={row.wholeTime === undefined && row.time !== undefined ? "whole: not timed" : undefined}
           />
         ))}
       </Tile>

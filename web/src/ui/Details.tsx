@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import type { App } from "../app.ts";
 import { bytes, exact, time } from "../logic/words.ts";
 import { spotKey } from "../state.ts";
+import { Scroll } from "./Scroll.tsx";
 
 export function Details({ app }: { app: App }) {
   const { info, engine, memory } = app.state;
@@ -37,7 +38,7 @@ export function Details({ app }: { app: App }) {
           </div>
         ))}
       </dl>
-      <div class="scroll">
+      <Scroll name="Every level of every task, as a table">
         <table>
           <caption class="sr-only">Every level of every task</caption>
           <thead>
@@ -74,7 +75,7 @@ export function Details({ app }: { app: App }) {
             )}
           </tbody>
         </table>
-      </div>
+      </Scroll>
       <p class="actions">
         <button type="button" onClick={() => void copy()}>
           Copy as JSON

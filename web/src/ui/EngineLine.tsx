@@ -10,7 +10,7 @@ const WISHES: [EngineWish, string][] = [
 ];
 
 export function EngineLine({ app }: { app: App }) {
-  const { engine, wish, models, model } = app.state;
+  const { engine, wish, models, model, broken } = app.state;
   return (
     <div class="engine">
       {models.length > 1 && (
@@ -47,7 +47,7 @@ export function EngineLine({ app }: { app: App }) {
             {engine.why && <span class="why">, since {engine.why}.</span>}
           </>
         ) : (
-          "Starting the engine …"
+          !broken && "Starting the engine …"
         )}
       </p>
     </div>

@@ -16,8 +16,6 @@ export function PicturePanel({ app, dropping }: { app: App; dropping: boolean })
       </h2>
       <Large picture={picture} size={app.state.info?.tasks[0]?.input.size ?? 32} />
       {picture?.source === "own" && <Truth app={app} picture={picture} />}
-      <Strip app={app} />
-      <Bring app={app} />
       {app.state.notice && (
         <p class="notice" role="alert" data-testid="notice">
           {app.state.notice}{" "}
@@ -33,6 +31,8 @@ export function PicturePanel({ app, dropping }: { app: App; dropping: boolean })
           </button>
         </p>
       )}
+      <Strip app={app} />
+      <Bring app={app} />
       {dropping && <p class="drop-hint">Drop pictures, or folders named after what they show</p>}
     </section>
   );

@@ -36,7 +36,7 @@ export function PicturesSection({ app }: { app: App }) {
         <button
           type="button"
           disabled={job !== undefined || entries.length === 0}
-          onClick={() => void app.answerAll()}
+          onClick={() => void app.answerAll("all")}
           data-testid="answer-all"
         >
           Ask every level about every picture

@@ -1,0 +1,93 @@
+// What the tests share: a browser, a page that reports its errors, and ways to read the page.
+
+import { chromium } from "playwright-core";
+
+const address = process.env.DVN_PAGE;
+const executablePath = process.env.CHROMIUM;
+if (!address || !executablePath) {
+  throw new Error("DVN_PAGE and CHROMIUM say what to test with; run: cargo xtask test --only browser");
+}
+
+const ARGUMENTS = [
+  "--no-sandbox",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Headless Chromium hides WebGPU on software adapters unless it is told not to. */
+const WITH_WEBGPU = ["--enable-unsafe-webgpu"];
+
+/** The longest wait for anything on CPU, in milliseconds; a software GPU gets its own. */
+export const PATIENCE = 30_000;
+
+export const WIDE = { width: 1280, height: 800 };
+export const PHONE = { width: 390, height: 844 };
+
+export function launch({ webgpu }) {
+  return chromium.launch({ executablePath, args: [...ARGUMENTS, ...(webgpu ? WITH_WEBGPU : [])] });
+}
+
+/** Opens the page at a link's moment; `errors` fills with whatever the page complains about. */
+export async function open(browser, link = "", options = {}) {
+  const context = await browser.newContext({ viewport: WIDE, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  const errors = [];
+  page.on("console", (message) => {
+    if (message.type() === "error") errors.push(message.text());
+  });
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(address) && !request.url().startsWith("blob:")) {
+      errors.push(`a request left the page: ${request.url()}`);
+    }
+  });
+  if (options.before) await options.before(page);
+  await page.goto(address + link);
+  return { page, errors, close: () => context.close() };
+}
+
+/** The card of a task. */
+export function card(page, task) {
+  return page.getByTestId(`answer-${task}`);
+}
+
+/** Waits until a task has its answer at a level, for the picture that is chosen; the class it names. */
+export async function answer(page, task, level, timeout = PATIENCE) {
+  const there = page.locator(`[data-testid="answer-${task}"][data-level="${level}"]`);
+  await there.waitFor({ timeout });
+  return (await there.getByTestId("class").textContent()).trim();
+}
+
+/** The models and the built-in pictures, as the server has them. */
+export async function served(page) {
+  return page.evaluate(async () => {
+    const json = async (path) => (await fetch(path)).json();
+    const { models } = await json("models/index.json");
+    return {
+      models,
+      model: await json(`models/${models[0]}/model.json`),
+      strip: await json("strip/strip.json"),
+    };
+  });
+}
+
+/** A built-in picture, enlarged eight times, as a file of a type: what a visitor may have saved. */
+export async function enlarged(page, file, type) {
+  const bytes = await page.evaluate(
+    async ([file, type]) => {
+      const bitmap = await createImageBitmap(await (await fetch(`strip/${file}`)).blob());
+      const canvas = new OffscreenCanvas(bitmap.width * 8, bitmap.height * 8);
+      const context = canvas.getContext("2d");
+      context.imageSmoothingEnabled = false;
+      context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+      const blob = await canvas.convertToBlob({ type, quality: 0.97 });
+      return [...new Uint8Array(await blob.arrayBuffer())];
+    },
+    [file, type],
+  );
+  return Buffer.from(bytes);
+}
