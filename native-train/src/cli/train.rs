@@ -2,19 +2,21 @@
 
 use super::print;
 use crate::config::Config;
+use crate::train::run::CHECKPOINT_EVERY;
 use crate::train::{Checkpoint, Outcome, Run};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use candle_core::Device;
 use clap::ValueEnum;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Train a network from a configuration and write its model folder.
 ///
 /// Checkpoints, metrics (JSON lines) and a copy of the configuration go to OUT/training. Ctrl-C writes a checkpoint and
-/// stops; --resume goes on from it.
+/// stops; --resume goes on from it, also after a crash, and on another machine.
 #[derive(clap::Args)]
 pub struct Args {
     /// Configuration, for example native-train/configs/taste.toml.
@@ -23,18 +25,22 @@ pub struct Args {
     /// Folder of the data sets.
     #[arg(long, value_name = "DIR", default_value = "data")]
     data: PathBuf,
-    /// Folder of the model.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    /// Folder of the model. Without it, a run that is resumed from FILE goes on in the folder whose training/ holds FILE,
+    /// or else in a new one beside FILE, named after the configuration.
+    #[arg(long, value_name = "DIR", required_unless_present = "resume")]
+    out: Option<PathBuf>,
     /// What to compute on.
     #[arg(long, value_enum, default_value_t = On::Auto)]
     device: On,
     /// Go on from a checkpoint: OUT's own, or the file given (which knows its configuration).
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
-    /// Start anew although OUT holds a checkpoint.
-    #[arg(long, conflicts_with = "resume")]
+    /// Start anew although OUT holds a checkpoint, or go on from an older one than it holds.
+    #[arg(long)]
     overwrite: bool,
+    /// Write a checkpoint at least this often.
+    #[arg(long, value_name = "SECONDS", default_value_t = CHECKPOINT_EVERY.as_secs_f64(), value_parser = seconds)]
+    checkpoint_every: f64,
     /// Print the final report as JSON.
     #[arg(long)]
     json: bool,
@@ -77,18 +83,96 @@ fn command() -> String {
     words.join(" ")
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let own = Run::last_checkpoint(&args.out);
-    let resume = args.resume.map(|file| file.unwrap_or_else(|| own.clone()));
-    if resume.is_none() && !args.overwrite && own.exists() {
-        anyhow::bail!("{} exists: --resume goes on from it, --overwrite starts anew", own.display());
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|s| (0.0..=1e6).contains(s));
+    seconds.ok_or_else(|| "expected seconds, 0 (after every step) to 1000000".into())
+}
+
+/// Where a run that is resumed from `file` goes on, if nothing is said.
+fn home_of(file: &Path, config: &Config) -> PathBuf {
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let folder = file.parent().unwrap_or(Path::new("."));
+    if let (Some("training"), Some(out)) = (folder.file_name().and_then(|n| n.to_str()), folder.parent()) {
+        return out.to_owned();
     }
-    let checkpoint = resume.map(|file| Checkpoint::read(&file)).transpose()?;
+    // The name comes out of a file that may be anybody's: it must not lead elsewhere.
+    let mut parts = Path::new(&config.name).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(name)), None) => folder.join(name),
+        _ => folder.join("model"),
+    }
+}
+
+/// Goes on from `given` in `out` only if `out` holds nothing newer, nor another run.
+fn keep_newer(out: &Path, given: &Checkpoint) -> anyhow::Result<()> {
+    let own = Run::last_checkpoint(out);
+    // One that is not there or damaged is no reason to keep it.
+    let Ok(own_checkpoint) = Checkpoint::read(&own) else { return Ok(()) };
+    let (own_head, head) = (&own_checkpoint.head, &given.head);
+    ensure!(
+        own_head.config == head.config,
+        "{} is of another run: choose another --out, or --overwrite it",
+        own.display()
+    );
+    ensure!(
+        own_head.step <= head.step,
+        "{} is at step {}, the checkpoint given is at step {}: resume the former, or --overwrite it",
+        own.display(),
+        own_head.step,
+        head.step
+    );
+    Ok(())
+}
+
+/// What a run starts from.
+struct Start {
+    config: Config,
+    text: String,
+    out: PathBuf,
+    checkpoint: Option<Checkpoint>,
+}
+
+fn start(args: &Args) -> anyhow::Result<Start> {
+    let own = args.out.as_deref().map(Run::last_checkpoint);
+    let file = match &args.resume {
+        Some(file) => {
+            let file = file.clone().or(own.clone());
+            Some(file.context("--resume without a FILE needs --out: it goes on from OUT's own checkpoint")?)
+        }
+        None => None,
+    };
+    let checkpoint = file.as_deref().map(Checkpoint::read).transpose()?;
     let (config, text) = match (&args.config, &checkpoint) {
         (Some(path), _) => Config::read(path)?,
         (None, Some(c)) => (Config::parse(&c.head.config)?, c.head.config.clone()),
         (None, None) => anyhow::bail!("give a configuration, or a checkpoint with --resume"),
     };
+    let out = match (&args.out, &file) {
+        (Some(out), _) => out.clone(),
+        (None, Some(file)) => home_of(file, &config),
+        (None, None) => anyhow::bail!("give a folder for the model with --out"),
+    };
+    if !args.overwrite {
+        match &checkpoint {
+            Some(c) => keep_newer(&out, c)?,
+            None => {
+                let own = Run::last_checkpoint(&out);
+                let advice = "--resume goes on from it, --overwrite starts anew";
+                ensure!(!own.exists(), "{} exists: {advice}", own.display());
+            }
+        }
+    }
+    Ok(Start { config, text, out, checkpoint })
+}
+
+/// The words that go on with a run, for people to copy.
+fn resume_command(own: &Path, data: &Path) -> String {
+    let data = if data == Path::new("data") { String::new() } else { format!(" --data {}", data.display()) };
+    format!("dvn-train train --resume {}{data}", own.display())
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Start { config, text, out, checkpoint } = start(&args)?;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
@@ -99,21 +183,56 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("stopping after this step (again: at once)");
     })?;
     let device = device(args.device)?;
-    let mut run = Run::new(config, text, command(), &args.data, &args.out, device, checkpoint)?;
+    let mut run = Run::new(config, text, command(), &args.data, &out, device, checkpoint)?;
+    run.checkpoint_every(Duration::from_secs_f64(args.checkpoint_every));
     eprintln!("{}", run.describe());
-    match run.train(|_| stop.load(Ordering::Relaxed))? {
-        Outcome::Finished(report) => {
+    let go_on = resume_command(&Run::last_checkpoint(&out), &args.data);
+    match run.train(|_| stop.load(Ordering::Relaxed)) {
+        Ok(Outcome::Finished(report)) => {
             print(&report, args.json)?;
-            eprintln!("model folder: {}", args.out.display());
+            eprintln!("model folder: {}", out.display());
             Ok(ExitCode::SUCCESS)
         }
-        Outcome::Interrupted { step, steps } => {
-            eprintln!(
-                "interrupted at step {step} of {steps}; go on with: dvn-train train --resume {} --out {}",
-                own.display(),
-                args.out.display()
-            );
+        Ok(Outcome::Interrupted { step, steps }) => {
+            eprintln!("interrupted at step {step} of {steps}; go on with: {go_on}");
             Ok(ExitCode::from(130))
+        }
+        Err(error) => {
+            // Also where the checkpoint's own disk is the trouble: the one before is never touched until the next is whole.
+            if let Ok(last) = Checkpoint::read(&Run::last_checkpoint(&out)) {
+                eprintln!("the checkpoint of step {} is intact; go on with: {go_on}", last.head.step);
+            }
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_run_goes_on_where_its_checkpoint_lies() {
+        let config = |name: &str| {
+            let rest = "backbone = 'wrn-8-1'\nunits = 2\n[[task]]\ndata = 'cifar10'\n[training]\nepochs = 1\nrate = 0.1";
+            Config::parse(&format!("name = {name:?}\n{rest}")).unwrap()
+        };
+        for (file, name, home) in [
+            ("/no/runs/j1/training/last.checkpoint", "other", "/no/runs/j1"),
+            ("/no/downloads/j1.checkpoint", "j1", "/no/downloads/j1"),
+            ("/no/downloads/j1.checkpoint", "../../etc", "/no/downloads/model"),
+            ("/no/downloads/j1.checkpoint", "/etc", "/no/downloads/model"),
+            ("/no/downloads/j1.checkpoint", "", "/no/downloads/model"),
+        ] {
+            assert_eq!(home_of(Path::new(file), &config(name)), Path::new(home), "{file} {name:?}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_sensible_numbers() {
+        assert_eq!(seconds("0.5"), Ok(0.5));
+        for bad in ["-1", "nan", "inf", "1e9", "soon"] {
+            assert!(seconds(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,11 +1,14 @@
-//! Training: joint learning (paper eq. 4), its optimizer, checkpoints, progress and the run that ties them together.
+//! Training: joint learning (paper eq. 4), its optimizer, checkpoints, metrics, progress and the run that ties them together.
 
 pub mod checkpoint;
 pub mod joint;
+pub mod metrics;
 pub mod optimizer;
+pub mod output;
 pub mod progress;
 pub mod run;
 
 pub use checkpoint::Checkpoint;
 pub use joint::Joint;
+pub use output::Output;
 pub use run::{Outcome, Run};

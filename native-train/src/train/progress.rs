@@ -1,11 +1,10 @@
 //! What a run tells while it goes on: a bar on a terminal, log lines elsewhere, and metrics as JSON lines.
 
 use super::joint::LevelResult;
+use super::metrics::{Line, Metrics, StepLine};
 use crate::report::TaskReport;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
-use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,31 +12,6 @@ use std::time::{Duration, Instant};
 const LINE_EVERY: Duration = Duration::from_secs(15);
 /// A line of metrics is written this often.
 const METRICS_EVERY: Duration = Duration::from_secs(2);
-
-/// A line of `metrics.jsonl`.
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-enum Line<'a> {
-    /// Means since the line before.
-    Step {
-        step: u64,
-        epoch: f64,
-        rate: f32,
-        /// By task, then level.
-        loss: Vec<Vec<f64>>,
-        /// On the training batches, percent; by task, then level.
-        training_accuracy: Vec<Vec<f64>>,
-        images_per_s: f64,
-        /// Of training, in all.
-        seconds: f64,
-        /// That the steps have waited for batches, in all.
-        waited: f64,
-    },
-    Evaluation {
-        step: u64,
-        tasks: &'a [TaskReport],
-    },
-}
 
 /// Sums since the last line.
 #[derive(Default)]
@@ -64,7 +38,7 @@ impl Sums {
 /// Bar, log lines and metrics of one run.
 pub struct Progress {
     bar: ProgressBar,
-    metrics: File,
+    metrics: Metrics,
     terminal: bool,
     steps: u64,
     sums: Sums,
@@ -89,18 +63,18 @@ pub struct At {
 }
 
 impl Progress {
-    /// Starts at step `done` of `steps`; metrics are appended to `metrics`.
+    /// Starts at step `done` of `steps`; `metrics.jsonl` in `folder` is gone on with.
     ///
     /// # Errors
     /// If the file cannot be opened for writing.
-    pub fn new(done: u64, steps: u64, metrics: &Path) -> std::io::Result<Progress> {
+    pub fn new(done: u64, steps: u64, folder: &Path) -> std::io::Result<Progress> {
         let terminal = std::io::stderr().is_terminal();
         let bar = if terminal { ProgressBar::new(steps) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{bar:28} {pos}/{len} steps, {eta} left  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_position(done);
         bar.reset_eta();
-        let metrics = OpenOptions::new().create(true).append(true).open(metrics)?;
+        let metrics = Metrics::open(&folder.join("metrics.jsonl"), done, steps)?;
         let now = Instant::now();
         let (lined, written) = (now, now);
         Ok(Progress {
@@ -151,7 +125,7 @@ impl Progress {
         }
         self.written = Instant::now();
         let At { step, epoch, rate, seconds, waited } = at;
-        self.write(&Line::Step {
+        self.metrics.append(&Line::Step(StepLine {
             step,
             epoch: round(epoch),
             rate,
@@ -160,7 +134,7 @@ impl Progress {
             images_per_s,
             seconds: round(seconds),
             waited: round(waited),
-        })
+        }))
     }
 
     /// Takes note of an evaluation.
@@ -178,13 +152,7 @@ impl Progress {
         let images = tasks.first().and_then(|t| t.levels.first()).and_then(|l| l.images).unwrap_or(0);
         let line = line.collect::<Vec<_>>().join(", ");
         self.say(&format!("step {step}: {line} (levels 1 up, on {images} test images)"));
-        self.write(&Line::Evaluation { step, tasks })
-    }
-
-    fn write(&mut self, line: &Line) -> std::io::Result<()> {
-        let mut text = serde_json::to_string(line)?;
-        text.push('\n');
-        self.metrics.write_all(text.as_bytes())
+        self.metrics.append(&Line::Evaluation { step, tasks: tasks.to_vec() })
     }
 
     /// Takes the bar away.

@@ -2,6 +2,7 @@
 
 use super::checkpoint::{Checkpoint, Head, VERSION};
 use super::joint::Joint;
+use super::output::Output;
 use super::progress::{At, Progress};
 use crate::config::{self, Config};
 use crate::data::augment::Augment;
@@ -18,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A checkpoint is written at least this often.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// A checkpoint is written at least this often, if nothing else is asked for.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Run {
     config_text: String,
     command: String,
     out: PathBuf,
+    output: Output,
+    checkpoint_every: Duration,
     sets: Vec<Arc<Dataset>>,
     tests: Vec<Dataset>,
     statistics: Vec<Statistics>,
@@ -52,15 +55,15 @@ pub struct Run {
     seconds: f64,
 }
 
-/// Where a run's own files lie inside the folder of its model.
-fn training_folder(out: &Path) -> PathBuf {
-    out.join("training")
-}
-
 impl Run {
     /// The checkpoint that a run in `out` writes.
     pub fn last_checkpoint(out: &Path) -> PathBuf {
-        training_folder(out).join("last.checkpoint")
+        Output::last_checkpoint_of(out)
+    }
+
+    /// Writes a checkpoint at least this often; after every step if it is zero.
+    pub fn checkpoint_every(&mut self, interval: Duration) {
+        self.checkpoint_every = interval;
     }
 
     /// Reads the data, puts the network together and makes sure that `out` can be written. `checkpoint` is where to go on.
@@ -76,17 +79,14 @@ impl Run {
         device: Device,
         checkpoint: Option<Checkpoint>,
     ) -> anyhow::Result<Run> {
+        // First of all: a run that cannot keep what it learns need not read its data.
+        let output = Output::open(out)?;
         let sets: Vec<Dataset> = config::load(&config, data::Split::Train, data_dir)?;
         let tests = config::load(&config, data::Split::Test, data_dir)?;
         let network = config.network(&sets.iter().collect::<Vec<_>>())?;
         let statistics: Vec<Statistics> = sets.iter().map(Dataset::statistics).collect();
         let largest = sets.iter().map(Dataset::len).max().unwrap_or(0);
         let steps = (config.training.epochs * largest as f64 / config.training.batch as f64).ceil() as u64;
-
-        let folder = training_folder(out);
-        std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
-        let copy = folder.join("config.toml");
-        std::fs::write(&copy, &config_text).with_context(|| format!("{}", copy.display()))?;
 
         let mut joint = Joint::new(&network, config.seed, device)?;
         let mut run = Run {
@@ -96,6 +96,8 @@ impl Run {
             seconds: 0.0,
             command,
             out: out.to_owned(),
+            output,
+            checkpoint_every: CHECKPOINT_EVERY,
             config_text,
             tests,
             statistics,
@@ -127,6 +129,10 @@ impl Run {
             (run.step, run.best, run.seconds) = (c.head.step.min(run.steps), c.head.best, c.head.seconds);
             run.command = c.head.command;
         }
+        let four = |numbers: usize| 4 * numbers as u64;
+        let p = &run.joint.parameters;
+        let checkpoint_bytes = four(2 * p.values.len() + p.running.len());
+        run.output.check_room(checkpoint_bytes, four(p.values.len()))?;
         Ok(run)
     }
 
@@ -142,7 +148,12 @@ impl Run {
             sets.collect::<Vec<_>>().join(", "),
             self.steps,
             self.config.training.batch,
-            if self.step > 0 { format!("; going on at step {}", self.step) } else { String::new() }
+            match self.step {
+                0 => String::new(),
+                step if step == self.steps =>
+                    "; all of them are done already: only evaluating and exporting".into(),
+                step => format!("; going on at step {step}"),
+            }
         )
     }
 
@@ -161,9 +172,13 @@ impl Run {
     /// # Errors
     /// If a file cannot be written or a step fails; the last checkpoint is intact then.
     pub fn train(&mut self, stop: impl Fn(u64) -> bool) -> anyhow::Result<Outcome> {
-        let metrics = training_folder(&self.out).join("metrics.jsonl");
-        let mut progress = Progress::new(self.step, self.steps, &metrics)
-            .with_context(|| format!("{}", metrics.display()))?;
+        let folder = self.output.training().to_owned();
+        let place = || format!("{}", folder.display());
+        // A kill at any later moment finds a checkpoint of this run to go on from, and a folder that takes no checkpoint
+        // is noticed before time is spent.
+        self.checkpoint().write(&self.output.last_checkpoint())?;
+        std::fs::write(folder.join("config.toml"), &self.config_text).with_context(place)?;
+        let mut progress = Progress::new(self.step, self.steps, &folder).with_context(place)?;
         let half = (self.config.training.half_size * self.steps as f64) as u64;
         let scale = move |step| if step < half { Scale::Half } else { Scale::Full };
         let mut batches = Prefetch::new(self.loaders()?, self.step..self.steps, scale)?;
@@ -187,19 +202,19 @@ impl Run {
             let epoch = self.step as f64 * self.config.training.batch as f64 / epoch_images;
             let waited = batches.waited().as_secs_f64();
             let at = At { step: self.step, epoch, rate, seconds: self.seconds, waited };
-            progress.step(at, images, &results).with_context(|| format!("{}", metrics.display()))?;
+            progress.step(at, images, &results).with_context(place)?;
 
             let evaluations = self.config.training.evaluations;
             let due = |step: u64| step * evaluations / self.steps;
             // At half size the running statistics are of no use at full size: nothing to evaluate yet.
             if due(self.step) > due(self.step - 1) && self.step < self.steps && self.step > half {
                 let report = self.evaluate(self.config.training.evaluation_images, |_| {})?;
-                progress.evaluation(self.step, &report.tasks)?;
+                progress.evaluation(self.step, &report.tasks).with_context(place)?;
                 self.keep_best(&report)?;
             }
             let stopping = stop(self.step);
-            if stopping || saved.elapsed() >= CHECKPOINT_EVERY || self.step == self.steps {
-                self.checkpoint().write(&Run::last_checkpoint(&self.out))?;
+            if stopping || saved.elapsed() >= self.checkpoint_every || self.step == self.steps {
+                self.checkpoint().write(&self.output.last_checkpoint())?;
                 saved = Instant::now();
             }
             if stopping && self.step < self.steps {
@@ -209,7 +224,7 @@ impl Run {
         }
         progress.say("all steps done; evaluating every level on all test images");
         let report = self.evaluate(usize::MAX, |_| {})?;
-        progress.evaluation(self.step, &report.tasks)?;
+        progress.evaluation(self.step, &report.tasks).with_context(place)?;
         self.keep_best(&report)?;
         progress.finish();
         self.export(&report)?;
@@ -241,7 +256,7 @@ impl Run {
         let mean = accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64;
         if self.best.is_none_or(|best| mean > best) {
             self.best = Some(mean);
-            self.checkpoint().write(&training_folder(&self.out).join("best.checkpoint"))?;
+            self.checkpoint().write(&self.output.best_checkpoint())?;
         }
         Ok(())
     }
