@@ -7,5 +7,7 @@ pub mod data;
 pub mod evaluate;
 pub mod export;
 pub mod network;
+pub mod onnx;
 pub mod report;
 pub mod train;
+pub mod weights;

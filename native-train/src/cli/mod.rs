@@ -2,6 +2,7 @@
 
 mod bench;
 mod eval;
+mod export;
 mod inspect;
 mod plan;
 mod predict;
@@ -27,6 +28,7 @@ enum Command {
     Eval(eval::Args),
     Predict(predict::Args),
     Inspect(inspect::Args),
+    Export(export::Args),
     Plan(plan::Args),
     Bench(bench::Args),
 }
@@ -42,6 +44,7 @@ impl Cli {
             Command::Eval(args) => eval::run(args),
             Command::Predict(args) => predict::run(args),
             Command::Inspect(args) => inspect::run(args),
+            Command::Export(args) => export::run(args),
             Command::Plan(args) => plan::run(args),
             Command::Bench(args) => bench::run(args),
         }

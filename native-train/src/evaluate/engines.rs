@@ -3,11 +3,11 @@
 use super::Engine;
 use crate::network::LevelLayout;
 use crate::network::oracle::{self, Statistics};
+use crate::weights::{self, Shards};
 use anyhow::Context;
 use candle_core::{Device, Tensor};
 use clap::ValueEnum;
 use dvn::folder::ModelFolder;
-use dvn::plan::{Conv, Weights};
 use dvn::{Network, Plan, Shard, ShardId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub fn cpu(network: &Network, shard: impl Fn(ShardId) -> anyhow::Result<Shard>) 
 }
 
 /// candle's built-in operations with the given weights.
-pub fn candle(network: Network, shards: BTreeMap<ShardId, Shard>) -> Box<dyn Engine> {
+pub fn candle(network: Network, shards: Shards) -> Box<dyn Engine> {
     Box::new(CandleEngine { network, shards, packed: BTreeMap::new() })
 }
 
@@ -72,7 +72,7 @@ type Packed = (Arc<Plan>, Tensor);
 /// The plan through candle's built-in operations.
 struct CandleEngine {
     network: Network,
-    shards: BTreeMap<ShardId, Shard>,
+    shards: Shards,
     packed: BTreeMap<(usize, usize), Packed>,
 }
 
@@ -84,11 +84,10 @@ impl CandleEngine {
         let plan = self.network.plan(task, level)?;
         let layout = LevelLayout::new(&plan);
         let mut packed = vec![0.0; layout.total];
-        let Some(Shard::Level(own)) = self.shards.get(&ShardId::Level { task, level }) else {
-            anyhow::bail!("the level's own shard is not loaded")
-        };
+        let own = weights::own(&plan, &self.shards)?;
         for (i, conv) in plan.convs().enumerate() {
-            self.pack_weights(&plan, conv, &mut packed[layout.weights[i].clone()])?;
+            let dense = weights::dense(&plan, conv, &self.shards)?;
+            turn(&dense, plan.tensor(conv.input).channels, &mut packed[layout.weights[i].clone()]);
             packed[layout.norms[i].scale.clone()].copy_from_slice(&own.norms[i].scale);
             packed[layout.norms[i].shift.clone()].copy_from_slice(&own.norms[i].shift);
         }
@@ -96,39 +95,13 @@ impl CandleEngine {
         self.packed.insert((task, level), packed.clone());
         Ok(packed)
     }
+}
 
-    /// One convolution's weights, H W I O, out of the O I H W shards.
-    fn pack_weights(&self, plan: &Plan, conv: &Conv, out: &mut [f32]) -> anyhow::Result<()> {
-        let (inputs, outputs) = (plan.tensor(conv.input).channels, plan.tensor(conv.output).channels);
-        let mut put = |source: &[f32], rows: std::ops::Range<usize>, columns: usize, o: usize, i: usize| {
-            for (r, row) in rows.enumerate() {
-                for c in 0..columns {
-                    for tap in 0..9 {
-                        out[(tap * inputs + i + c) * outputs + o + r] = source[(row * columns + c) * 9 + tap];
-                    }
-                }
-            }
-        };
-        for to in &conv.outputs {
-            match conv.weights {
-                Weights::Stem => {
-                    let shard = self.shards.get(&ShardId::Stem { task: plan.task });
-                    let Some(Shard::Stem(weight)) = shard else { anyhow::bail!("the stem is not loaded") };
-                    put(weight, to.physical.clone(), 3, to.packed.start, 0);
-                }
-                Weights::Shared { layer } => {
-                    for from in &conv.inputs {
-                        let id = ShardId::Block { to: to.unit, from: from.unit };
-                        let Some(Shard::Block(layers)) = self.shards.get(&id) else {
-                            anyhow::bail!("{id} is not loaded")
-                        };
-                        let columns = from.packed.len();
-                        put(&layers[layer], 0..to.packed.len(), columns, to.packed.start, from.packed.start);
-                    }
-                }
-            }
-        }
-        Ok(())
+/// [outputs, inputs, 3, 3] as [3, 3, inputs, outputs].
+fn turn(oihw: &[f32], inputs: usize, hwio: &mut [f32]) {
+    let outputs = oihw.len() / (9 * inputs);
+    for (n, &v) in oihw.iter().enumerate() {
+        hwio[(n % 9 * inputs + n / 9 % inputs) * outputs + n / (9 * inputs)] = v;
     }
 }
 
@@ -142,9 +115,7 @@ impl Engine for CandleEngine {
         let size = plan.tensors[0].height;
         let images = Tensor::from_slice(input, (images, size, size, 3), &Device::Cpu)?;
         let features = oracle::trunk(&plan, &images, &packed, Statistics::Folded)?;
-        let Some(Shard::Level(own)) = self.shards.get(&ShardId::Level { task, level }) else {
-            anyhow::bail!("the level's own shard is not loaded")
-        };
+        let own = weights::own(&plan, &self.shards)?;
         let shape = (plan.classes(), plan.features());
         let weight = Tensor::from_slice(&own.classifier_weight, shape, &Device::Cpu)?;
         let bias = Tensor::from_slice(&own.classifier_bias, plan.classes(), &Device::Cpu)?;
