@@ -194,6 +194,10 @@ impl OuterProduct {
         unsafe {
             let mut a = self.inputs.add(channel / S::LANES * block + channel % S::LANES);
             let mut b = self.gradients.add(first * block);
+            let to = self.sums.add((first * self.channels + channel * WIDTH) * S::LANES);
+            for line in (0..ROWS * WIDTH * S::LANES).step_by(16) {
+                simd.prefetch(to.add(line));
+            }
             for _ in 0..self.tiles {
                 let mut g = [simd.zero(); WIDTH];
                 for (q, g) in g.iter_mut().enumerate() {
@@ -208,7 +212,6 @@ impl OuterProduct {
                 a = a.wrapping_add(S::LANES);
                 b = b.wrapping_add(S::LANES);
             }
-            let to = self.sums.add((first * self.channels + channel * WIDTH) * S::LANES);
             for (r, acc) in acc.iter().enumerate() {
                 for (q, v) in acc.iter().enumerate() {
                     let p = to.add((r * WIDTH + q) * S::LANES);

@@ -30,7 +30,7 @@ pub(crate) struct Convolution<'a> {
 
 /// Tiles that a thread transforms at a time: as many as keep their planes in its cache.
 fn tiles_at_once(tiling: &Tiling, channels: usize) -> usize {
-    if tiling.height <= 8 { 32 } else { (512 / channels).clamp(8, 32) }
+    if tiling.height <= 8 { 32 } else { (512 / channels).clamp(8, 64) }
 }
 
 /// Runs it. The parts' sums, which the sink adds to, must be zero; they are `2 * blocks * LANES` long.

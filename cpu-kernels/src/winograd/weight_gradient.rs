@@ -13,10 +13,10 @@ use crate::simd::{Isa, Kernel, Simd};
 use crate::workspace::Part;
 use std::ops::Range;
 
-/// Tiles that a thread transforms at a time. Every time the sums go through the cache once, so where these are large there
-/// are more tiles than in the forward pass.
-fn tiles_at_once(tiling: &Tiling, channels: usize) -> usize {
-    if tiling.height <= 8 { 64 } else { (1024 / channels).clamp(16, 32) }
+/// Tiles that a thread transforms at a time. Every time all the sums pass once: where they are too large for the second
+/// level cache, more tiles share a pass; where not, tiles and sums together should fit it.
+fn tiles_at_once(inputs: usize, outputs: usize) -> usize {
+    if PLANES * inputs * outputs > 1 << 18 { 32 } else { (512 / inputs.max(outputs)).clamp(8, 64) }
 }
 
 /// Overwrites `dw` (`[3][3][inputs][outputs]`).
@@ -32,7 +32,7 @@ pub(crate) fn weight_gradient(
     let tiling = Tiling::new(map);
     let inputs = map.channels;
     let (len, plane) = planes(inputs, outputs, isa.lanes());
-    let rows_at_once = (tiles_at_once(&tiling, inputs.max(outputs)) / tiling.columns).max(1);
+    let rows_at_once = (tiles_at_once(inputs, outputs) / tiling.columns).max(1);
     // No more threads than blocks of rows, so that every thread leaves sums.
     let n = parts.len().min(tiling.all_rows().div_ceil(rows_at_once)).max(1);
     let parts = &mut parts[..n];
