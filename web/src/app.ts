@@ -128,6 +128,13 @@ export class App {
     if (first) this.choose(first.id);
   }
 
+  removeOwn(): void {
+    this.stopJob();
+    this.gallery.removeOwn();
+    const first = this.state.pictures[0];
+    if (first && !this.picture()) this.choose(first.id);
+  }
+
   /** Tries again what failed. */
   async retry(): Promise<void> {
     if (this.state.broken) await this.open();

@@ -71,9 +71,14 @@ export class Gallery {
     return good[0];
   }
 
-  remove(picture: Picture): void {
-    URL.revokeObjectURL(picture.address);
-    this.state.pictures = this.state.pictures.filter((other) => other !== picture);
+  /** Forgets the visitor's pictures. */
+  removeOwn(): void {
+    const { state } = this;
+    for (const picture of state.pictures) {
+      if (picture.source === "own") URL.revokeObjectURL(picture.address);
+    }
+    state.pictures = state.pictures.filter((picture) => picture.source !== "own");
+    state.notice = undefined;
     this.changed();
   }
 

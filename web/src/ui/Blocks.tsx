@@ -109,10 +109,10 @@ function Grid({ info, all, app, pointed, onPoint }: GridProps) {
           <rect class="hatch" width="3.5" height="8" />
         </pattern>
       </defs>
-      <text x={-18} y={-26} class="corner" aria-hidden="true">
+      <text x={-34} y={-26} class="corner" aria-hidden="true">
         from →
       </text>
-      <text x={-18} y={-10} class="corner" aria-hidden="true">
+      <text x={-34} y={-10} class="corner" aria-hidden="true">
         to ↓
       </text>
       {places

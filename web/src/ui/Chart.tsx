@@ -115,7 +115,7 @@ function Dot({ point, xs, ys }: { point: Point; xs: Scale; ys: Scale }) {
           )}
           {chosen && <circle class="ring" cx={x} cy={ys(y)} r={11} />}
           <Mark task={task} x={x} y={ys(y)} />
-          <text class="level" x={x} y={ys(y) + (task === 0 ? -16 : 20)}>
+          <text class="level" x={x} y={ys(y) + (task === 0 ? -17 : 25)}>
             {level}
           </text>
         </g>

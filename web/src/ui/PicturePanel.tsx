@@ -181,6 +181,11 @@ function Bring({ app }: { app: App }) {
         Camera
         <input type="file" accept="image/*" capture="environment" onChange={take} />
       </label>
+      {own > 0 && (
+        <button type="button" class="link" onClick={() => app.removeOwn()}>
+          Remove mine
+        </button>
+      )}
       <span class="small wide-only">
         {own > 0 ? `${counted(own, "picture")} of yours.` : "Or drop or paste them here."} They stay on this
         device.

@@ -155,8 +155,6 @@ export class Session {
     } catch (error) {
       stop.abort();
       throw error;
-    } finally {
-      this.tellMemory();
     }
   }
 
@@ -169,7 +167,7 @@ export class Session {
       try {
         this.engine.insert(file, stored);
         this.stored += stored.length;
-        progress(file, shard.bytes, shard.bytes);
+        this.tellMemory();
         return;
       } catch {
         // Damaged in the store: the server's is still good.
@@ -183,6 +181,7 @@ export class Session {
     } catch (error) {
       throw Fault.of(error, this.engine.lost() ? "engine" : "shard");
     }
+    this.tellMemory();
     // Only what the engine has checked is kept, so that a broken download poisons nothing.
     await store.put(shard.sha256, bytes);
   }
