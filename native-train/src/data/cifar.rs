@@ -61,12 +61,11 @@ pub(crate) fn load(kind: Kind, split: Split, dir: &Path) -> Result<Dataset, Data
     let hint = Hint::fetch(kind.fetch_name(), dir);
     let binary = dir.join(if kind == Kind::Cifar10 { CIFAR10_BINARY } else { CIFAR100_BINARY });
     let pickled = dir.join(python::folder(kind));
-    let (pixels, labels, classes) = if pickled.is_dir() && !binary.is_dir() {
-        python::load(kind, split, &pickled, &hint)?
-    } else {
-        let (pixels, labels) = read_records(&files(kind, split, &binary), kind.record(), &hint)?;
-        (pixels, labels, class_names(&binary.join(kind.names_file()), kind.classes(), &hint)?)
-    };
+    if pickled.is_dir() && !binary.is_dir() {
+        return python::load(kind, split, &pickled, &hint);
+    }
+    let (pixels, labels) = read_records(&files(kind, split, &binary), kind.record(), &hint)?;
+    let classes = class_names(&binary.join(kind.names_file()), kind.classes(), &hint)?;
     Ok(Dataset { name: String::new(), classes, size: SIZE, images: Images::new(SIZE, pixels), labels })
 }
 

@@ -5,9 +5,11 @@
 //! file, says what was expected, and how to get it.
 
 pub mod augment;
+pub mod check;
 mod cifar;
 mod decode;
 mod error;
+pub mod fetch;
 mod folder;
 pub mod loader;
 mod pickle;

@@ -294,7 +294,7 @@ impl<'a> Machine<'a> {
     /// Moves keys and values from `start` on into the dictionary before them.
     fn set(&mut self, start: usize) -> Step<()> {
         let items = self.stack.split_off(start);
-        if items.len() % 2 != 0 || items.iter().any(|v| v.depth() >= DEPTH) {
+        if !items.len().is_multiple_of(2) || items.iter().any(|v| v.depth() >= DEPTH) {
             return Err("keys and values that do not pair up, or lie too deep,".into());
         }
         let Some(Value::Dict(pairs)) = self.stack.last_mut() else {

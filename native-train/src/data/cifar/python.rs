@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::error::{Hint, read_limited};
 use super::super::pickle::{self, Value};
-use super::super::{DataError, Split};
-use super::{Kind, PLANE, interleave};
+use super::super::{DataError, Dataset, Images, Split};
+use super::{Kind, PLANE, SIZE, interleave};
 
 /// The largest file that is read: the largest of the authors' has 156 MB.
 const LIMIT: u64 = 256 << 20;
@@ -15,13 +15,8 @@ pub(super) fn folder(kind: Kind) -> &'static str {
     if kind == Kind::Cifar10 { "cifar-10-batches-py" } else { "cifar-100-python" }
 }
 
-/// Pixels, labels and class names of one split.
-pub(super) fn load(
-    kind: Kind,
-    split: Split,
-    folder: &Path,
-    hint: &Hint,
-) -> Result<(Vec<u8>, Vec<u16>, Vec<String>), DataError> {
+/// Reads one split from the folder of the Python layout.
+pub(super) fn load(kind: Kind, split: Split, folder: &Path, hint: &Hint) -> Result<Dataset, DataError> {
     let (labels_key, names_key, meta) = match kind {
         Kind::Cifar10 => ("labels", "label_names", "batches.meta"),
         Kind::Cifar100Fine => ("fine_labels", "fine_label_names", "meta"),
@@ -39,8 +34,8 @@ pub(super) fn load(
     for (path, count) in &files {
         read_batch(path, *count, labels_key, kind.classes(), hint, &mut pixels, &mut labels)?;
     }
-    let names = read_names(&folder.join(meta), names_key, kind.classes(), hint)?;
-    Ok((pixels, labels, names))
+    let classes = read_names(&folder.join(meta), names_key, kind.classes(), hint)?;
+    Ok(Dataset { name: String::new(), classes, size: SIZE, images: Images::new(SIZE, pixels), labels })
 }
 
 /// Appends one file's images and labels.
