@@ -3,7 +3,7 @@
 
 use dvn_tests::case::Sizes;
 use dvn_tests::{Case, EngineRunner, Runner, agreement, reference};
-use wasm_infer::Engine;
+use wasm_infer::{Engine, Gpu};
 
 /// Every network here has two tasks of different sizes, so that one engine serves both.
 const CASES: &[Sizes] = &[
@@ -49,4 +49,12 @@ fn hold(mut runner: impl FnMut(&Case) -> Box<dyn Runner>) {
 #[test]
 fn the_cpu_engine_agrees_with_the_reference() {
     hold(|case| Box::new(EngineRunner::new("cpu", Engine::cpu(case.network.clone()))));
+}
+
+#[test]
+fn the_gpu_engine_agrees_with_the_reference() {
+    let gpu = wasm_infer::block_on(Gpu::request())
+        .expect("an adapter: on a machine without a GPU, Mesa's lavapipe");
+    println!("{}{}", gpu.name(), if gpu.software() { ", a software adapter" } else { "" });
+    hold(|case| Box::new(EngineRunner::new("wgpu", Engine::gpu(gpu.clone(), case.network.clone()))));
 }

@@ -2,8 +2,10 @@
 
 use crate::cpu::CpuEngine;
 use crate::error::EngineError;
-use dvn::{Shard, ShardId};
+use crate::gpu::{Gpu, GpuEngine};
+use dvn::{Network, Shard, ShardId};
 use std::cell::RefCell;
+use std::sync::Arc;
 
 /// An engine of either kind.
 ///
@@ -12,12 +14,19 @@ use std::cell::RefCell;
 pub enum Engine {
     /// On the CPU.
     Cpu(RefCell<CpuEngine>),
+    /// On a GPU.
+    Gpu(GpuEngine),
 }
 
 impl Engine {
     /// An engine on the CPU.
-    pub fn cpu(network: dvn::Network) -> Engine {
+    pub fn cpu(network: Network) -> Engine {
         Engine::Cpu(RefCell::new(CpuEngine::new(network)))
+    }
+
+    /// An engine on a GPU.
+    pub fn gpu(gpu: Arc<Gpu>, network: Network) -> Engine {
+        Engine::Gpu(GpuEngine::new(gpu, network))
     }
 
     /// Keeps a shard, in place of an earlier one of the same name.
@@ -27,6 +36,7 @@ impl Engine {
     pub fn insert(&self, id: ShardId, shard: Shard) -> Result<(), EngineError> {
         match self {
             Engine::Cpu(engine) => engine.borrow_mut().insert(id, shard),
+            Engine::Gpu(engine) => engine.insert(id, shard),
         }
     }
 
@@ -34,6 +44,7 @@ impl Engine {
     pub fn retain(&self, keep: &[ShardId]) {
         match self {
             Engine::Cpu(engine) => engine.borrow_mut().retain(keep),
+            Engine::Gpu(engine) => engine.retain(keep),
         }
     }
 
@@ -41,6 +52,7 @@ impl Engine {
     pub fn resident(&self) -> Vec<ShardId> {
         match self {
             Engine::Cpu(engine) => engine.borrow().resident(),
+            Engine::Gpu(engine) => engine.resident(),
         }
     }
 
@@ -48,6 +60,7 @@ impl Engine {
     pub fn resident_bytes(&self) -> u64 {
         match self {
             Engine::Cpu(engine) => engine.borrow().resident_bytes(),
+            Engine::Gpu(engine) => engine.resident_bytes(),
         }
     }
 
@@ -55,6 +68,7 @@ impl Engine {
     pub fn activation_bytes(&self) -> u64 {
         match self {
             Engine::Cpu(engine) => engine.borrow().activation_bytes(),
+            Engine::Gpu(engine) => engine.activation_bytes(),
         }
     }
 
@@ -72,6 +86,7 @@ impl Engine {
     ) -> Result<Vec<f32>, EngineError> {
         match self {
             Engine::Cpu(engine) => engine.borrow_mut().run(task, level, input, images),
+            Engine::Gpu(engine) => engine.run(task, level, input, images).await,
         }
     }
 }

@@ -8,11 +8,13 @@ mod checks;
 pub mod cpu;
 mod engine;
 mod error;
+pub mod gpu;
 
 pub use checks::softmax;
 pub use cpu::CpuEngine;
 pub use engine::Engine;
 pub use error::EngineError;
+pub use gpu::{Gpu, GpuEngine};
 
 /// Waits for an engine's future on this thread.
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,0 +1,176 @@
+//! The adapter and its device: limits, errors, loss.
+
+use super::kernels::Kernels;
+use super::selftest;
+use crate::error::EngineError;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The storage buffers that one stage of a kernel binds.
+const STORAGE_BUFFERS: u32 = 6;
+/// Bytes of workgroup memory of the largest kernel.
+const WORKGROUP_MEMORY: u32 = 4096;
+
+/// A GPU that passed the self-test, shared by any number of engines.
+#[derive(Debug)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) kernels: Kernels,
+    pub(super) limits: wgpu::Limits,
+    name: String,
+    software: bool,
+    troubles: Arc<Troubles>,
+}
+
+/// What the device reported on its own.
+#[derive(Debug, Default)]
+struct Troubles {
+    lost: Mutex<Option<String>>,
+    uncaptured: Mutex<Option<String>>,
+}
+
+impl Gpu {
+    /// Asks the system for its most powerful GPU and tests it.
+    ///
+    /// # Errors
+    /// If there is none, it is too small, or it computes wrongly.
+    pub async fn request() -> Result<Arc<Gpu>, EngineError> {
+        let no_adapter = |reason: String| EngineError::NoAdapter { reason };
+        if wgpu::Instance::enabled_backend_features().is_empty() {
+            return Err(no_adapter("this program was built without GPU support".into()));
+        }
+        let instance = wgpu::Instance::default();
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        let adapter = instance.request_adapter(&options).await.map_err(|e| no_adapter(e.to_string()))?;
+        let info = adapter.get_info();
+        let limits = limits(&info.name, &adapter.limits())?;
+        let descriptor = wgpu::DeviceDescriptor { required_limits: limits.clone(), ..Default::default() };
+        let (device, queue) =
+            adapter.request_device(&descriptor).await.map_err(|e| no_adapter(e.to_string()))?;
+
+        let troubles = Arc::new(Troubles::default());
+        let seen = troubles.clone();
+        device.set_device_lost_callback(move |_, message| note(&seen.lost, message));
+        let seen = troubles.clone();
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| note(&seen.uncaptured, e.to_string())));
+
+        let (kernels, outcome) = watch(&device, || Kernels::new(&device));
+        let name = if info.name.is_empty() { "GPU without a name".to_owned() } else { info.name };
+        // Drivers that compute on the CPU; a browser does not always say so otherwise.
+        let known = ["swiftshader", "llvmpipe", "lavapipe", "basic render"];
+        let lower = name.to_lowercase();
+        let software = info.device_type == wgpu::DeviceType::Cpu || known.iter().any(|k| lower.contains(k));
+        let gpu = Arc::new(Gpu { device, queue, kernels, limits, name, software, troubles });
+        gpu.judge(outcome.await, "the compute kernels")?;
+        selftest::run(&gpu).await?;
+        Ok(gpu)
+    }
+
+    /// The adapter's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the adapter is a program on the CPU: right, and very slow.
+    pub fn software(&self) -> bool {
+        self.software
+    }
+
+    /// Why the device is gone, if it is.
+    pub fn lost(&self) -> Option<String> {
+        self.troubles.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Destroys the device, as a driver's reset would: for trying what follows.
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
+    /// Runs `work` and tells what the device says of it, once it has.
+    pub(super) fn watch<T>(&self, work: impl FnOnce() -> T) -> (T, Pending) {
+        watch(&self.device, work)
+    }
+
+    /// An outcome as an error; `what` was to be allocated.
+    pub(super) fn judge(&self, outcome: Outcome, what: &str) -> Result<(), EngineError> {
+        if let Some(reason) = self.lost() {
+            return Err(EngineError::DeviceLost { reason });
+        }
+        match outcome {
+            Outcome::Done => {}
+            Outcome::OutOfMemory => return Err(EngineError::OutOfMemory { what: what.to_owned() }),
+            Outcome::Refused(reason) => return Err(EngineError::Gpu { reason }),
+        }
+        let uncaptured = &mut *self.troubles.uncaptured.lock().unwrap_or_else(PoisonError::into_inner);
+        uncaptured.take().map_or(Ok(()), |reason| Err(EngineError::Gpu { reason }))
+    }
+
+    /// The most bytes of one buffer that a kernel can bind.
+    pub(super) fn largest_binding(&self) -> u64 {
+        self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size)
+    }
+}
+
+/// What became of commands.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Done,
+    OutOfMemory,
+    Refused(String),
+}
+
+/// An outcome that the device has yet to tell.
+pub(super) type Pending = Pin<Box<dyn Future<Output = Outcome>>>;
+
+fn watch<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> (T, Pending) {
+    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let value = work();
+    let (validation, internal, memory) = (validation.pop(), internal.pop(), memory.pop());
+    let outcome = Box::pin(async move {
+        // A buffer that could not be had makes every command invalid that names it: memory is asked first.
+        if memory.await.is_some() {
+            return Outcome::OutOfMemory;
+        }
+        let refused = match validation.await {
+            Some(e) => Some(e),
+            None => internal.await,
+        };
+        refused.map_or(Outcome::Done, |e| Outcome::Refused(e.to_string()))
+    });
+    (value, outcome)
+}
+
+fn note(place: &Mutex<Option<String>>, message: String) {
+    // The first message names the cause; what follows are consequences.
+    place.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+}
+
+/// The limits to ask for: the usual ones as far as the adapter has them, the sizes of buffers as large as it has them.
+fn limits(adapter: &str, has: &wgpu::Limits) -> Result<wgpu::Limits, EngineError> {
+    let mut limits = wgpu::Limits::defaults().or_worse_values_from(has);
+    limits.max_buffer_size = has.max_buffer_size;
+    limits.max_storage_buffer_binding_size = has.max_storage_buffer_binding_size;
+    let needs = [
+        ("storage buffers of a stage", limits.max_storage_buffers_per_shader_stage, STORAGE_BUFFERS),
+        ("bytes of workgroup memory", limits.max_compute_workgroup_storage_size, WORKGROUP_MEMORY),
+        (
+            "threads of a workgroup",
+            limits.max_compute_invocations_per_workgroup,
+            super::kernels::THREADS as u32,
+        ),
+    ];
+    match needs.into_iter().find(|(_, found, needed)| found < needed) {
+        None => Ok(limits),
+        Some((what, found, needed)) => {
+            let (adapter, found, needed) = (adapter.to_owned(), found.into(), needed.into());
+            Err(EngineError::Limits { adapter, what, found, needed })
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The GPU engine: a plan as compute shaders over wgpu.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `device` | adapter, limits, errors, loss |
+//! | `kernels`, `shaders/` | the pipelines |
+//! | `weights` | resident shards |
+//! | `program` | a level for one batch size: dispatches, bindings |
+//! | `selftest` | a tiny network against the CPU engine |
+//! | `memory` | counted buffers |
+//!
+//! Maps are `[images][channels / 4][height][width]`, four channels an element. A level is one compute pass and one
+//! submit, and only the logits come back.
+
+mod device;
+mod kernels;
+mod memory;
+mod program;
+mod selftest;
+mod weights;
+
+use crate::checks::{check_input, check_resident, check_shard, images_at_once};
+use crate::error::EngineError;
+pub use device::Gpu;
+use device::Pending;
+use dvn::plan::Slots;
+use dvn::{Network, Plan, Shard, ShardId};
+use futures_channel::oneshot;
+use memory::{Account, Memory};
+use program::{Choice, Job, Program, slot_bytes};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use weights::Weights;
+use wgpu::BufferUsages;
+
+/// Programs that are kept: levels times batch sizes in use.
+const MAX_PROGRAMS: usize = 64;
+
+/// Runs levels on a GPU.
+///
+/// While a run waits for the GPU, shards may be inserted and freed and other runs begun: the GPU carries them out in
+/// the order of the calls.
+#[derive(Debug)]
+pub struct GpuEngine {
+    gpu: Arc<Gpu>,
+    network: Network,
+    choice: Choice,
+    state: RefCell<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    weights: Weights,
+    maps: Vec<Memory>,
+    programs: BTreeMap<(usize, usize, usize), Arc<Program>>,
+    map_account: Account,
+    other_account: Account,
+}
+
+/// Logits on their way back.
+struct Reading {
+    staging: Memory,
+    mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
+    outcome: Pending,
+}
+
+impl GpuEngine {
+    /// An engine without weights on a GPU.
+    pub fn new(gpu: Arc<Gpu>, network: Network) -> GpuEngine {
+        GpuEngine::with_choice(gpu, network, Choice::Suitable)
+    }
+
+    fn with_choice(gpu: Arc<Gpu>, network: Network, choice: Choice) -> GpuEngine {
+        let state = State {
+            weights: Weights::new(Account::default()),
+            maps: Vec::new(),
+            programs: BTreeMap::new(),
+            map_account: Account::default(),
+            other_account: Account::default(),
+        };
+        GpuEngine { gpu, network, choice, state: RefCell::new(state) }
+    }
+
+    /// The GPU.
+    pub fn gpu(&self) -> &Arc<Gpu> {
+        &self.gpu
+    }
+
+    /// Keeps a shard, in place of an earlier one of the same name. It is uploaded when a level first needs it.
+    ///
+    /// # Errors
+    /// If the network has no such shard, or its shapes are others.
+    pub fn insert(&self, id: ShardId, shard: Shard) -> Result<(), EngineError> {
+        check_shard(&self.network, id, &shard)?;
+        let state = &mut *self.state.borrow_mut();
+        if state.weights.insert(&self.gpu, &self.network, id, shard) {
+            state.programs.clear();
+        }
+        Ok(())
+    }
+
+    /// Frees every shard that is not named, and the feature maps.
+    pub fn retain(&self, keep: &[ShardId]) {
+        let state = &mut *self.state.borrow_mut();
+        state.weights.retain(&self.gpu, keep);
+        // Their bindings name the maps, and the layers' buffers.
+        state.programs.clear();
+        state.maps.clear();
+    }
+
+    /// The shards that are kept.
+    pub fn resident(&self) -> Vec<ShardId> {
+        self.state.borrow().weights.ids().collect()
+    }
+
+    /// Bytes of the shards that are kept, on the GPU or on their way to it: 4 for each of their numbers, and for a stem
+    /// a third more, as its three input channels are filled up to four.
+    pub fn resident_bytes(&self) -> u64 {
+        self.state.borrow().weights.bytes()
+    }
+
+    /// Bytes of the buffers for feature maps: those of the largest level and batch since the last
+    /// [`GpuEngine::retain`].
+    pub fn activation_bytes(&self) -> u64 {
+        self.state.borrow().map_account.bytes()
+    }
+
+    /// Bytes of the other buffers: tables of sizes, logits on their way back.
+    pub fn scratch_bytes(&self) -> u64 {
+        self.state.borrow().other_account.bytes()
+    }
+
+    /// Runs `level` (from 1) of `task` (from 0) on `images` normalised images, N H W C. Gives the logits, images x
+    /// classes.
+    ///
+    /// # Errors
+    /// If there is no such level, one of its shards is missing, the input has another length, the GPU is too small, out
+    /// of memory or lost. After running out of memory the levels that ran before still do.
+    pub async fn run(
+        &self,
+        task: usize,
+        level: usize,
+        input: &[f32],
+        images: usize,
+    ) -> Result<Vec<f32>, EngineError> {
+        let plan = self.network.plan(task, level)?;
+        check_resident(&plan, |id| self.state.borrow().weights.has(id))?;
+        check_input(&plan, input.len(), images)?;
+        if let Some(reason) = self.gpu.lost() {
+            return Err(EngineError::DeviceLost { reason });
+        }
+        if images == 0 {
+            return Ok(Vec::new());
+        }
+        self.upload(&plan).await?;
+        let reading = self.launch(&plan, input, images)?;
+        self.read(reading).await
+    }
+
+    /// Brings the level's shards to the GPU.
+    async fn upload(&self, plan: &Plan) -> Result<(), EngineError> {
+        let shards = plan.shards();
+        loop {
+            let stage = || self.state.borrow_mut().weights.stage(&self.gpu, &shards);
+            let (staged, outcome) = self.gpu.watch(stage);
+            let staged = staged.map_err(|needed| self.too_small("bytes of a buffer", needed))?;
+            let Some(upload) = staged else { break };
+            self.gpu.judge(outcome.await, &format!("the weights of level {}", plan.level))?;
+            let state = &mut *self.state.borrow_mut();
+            state.weights.commit(upload);
+            state.programs.clear();
+        }
+        // A shard may have been freed while the others were on their way.
+        check_resident(plan, |id| self.state.borrow().weights.has(id))
+    }
+
+    /// Sends the level to the GPU, in parts if the batch is large. All of its shards are there.
+    fn launch(&self, plan: &Plan, input: &[f32], images: usize) -> Result<Reading, EngineError> {
+        let slots = plan.slots();
+        let bytes = slot_bytes(plan, &slots);
+        let largest = bytes.iter().copied().max().unwrap_or(0);
+        let fit = self.gpu.largest_binding() / largest.max(1);
+        if fit == 0 {
+            return Err(self.too_small("bytes of a buffer", largest));
+        }
+        let at_once = images_at_once(plan, images).min(fit as usize);
+        let (result, outcome) =
+            self.gpu.watch(|| self.submit(plan, &slots, &bytes, input, (images, at_once)));
+        let (staging, mapped) = result?;
+        Ok(Reading { staging, mapped, outcome })
+    }
+
+    fn submit(
+        &self,
+        plan: &Plan,
+        slots: &Slots,
+        bytes: &[u64],
+        input: &[f32],
+        (images, at_once): (usize, usize),
+    ) -> Result<(Memory, oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>), EngineError> {
+        let state = &mut *self.state.borrow_mut();
+        let gpu = &*self.gpu;
+        let logit_bytes = 4 * plan.classes() as u64;
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let staging = Memory::new(gpu, &state.other_account, images as u64 * logit_bytes, usage);
+        let image = plan.tensors[0].elements();
+        let mut done = 0;
+        for part in input.chunks(at_once * image) {
+            let count = part.len() / image;
+            let program = self.program(state, plan, slots, bytes, count)?;
+            gpu.queue.write_buffer(state.maps[slots.of[0]].buffer(), 0, bytemuck::cast_slice(&four(part)));
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            program.record(&mut encoder);
+            let logits = state.maps[slots.of[plan.tensors.len() - 1]].buffer();
+            let (at, size) = (done as u64 * logit_bytes, count as u64 * logit_bytes);
+            encoder.copy_buffer_to_buffer(logits, 0, staging.buffer(), at, size);
+            gpu.queue.submit([encoder.finish()]);
+            done += count;
+        }
+        let (sender, mapped) = oneshot::channel();
+        staging.buffer().map_async(wgpu::MapMode::Read, .., move |result| {
+            // Nobody waits any more if the run was given up.
+            let _ = sender.send(result);
+        });
+        // Firefox looks at pending maps only on a timer of 100 ms, or when something is submitted.
+        gpu.queue.submit([]);
+        Ok((staging, mapped))
+    }
+
+    /// The level's program, with room in the maps.
+    fn program(
+        &self,
+        state: &mut State,
+        plan: &Plan,
+        slots: &Slots,
+        bytes: &[u64],
+        images: usize,
+    ) -> Result<Arc<Program>, EngineError> {
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        for (slot, one) in bytes.iter().enumerate() {
+            let needed = one * images as u64;
+            if state.maps.get(slot).is_some_and(|m| m.bytes() >= needed) {
+                continue;
+            }
+            state.programs.clear();
+            if slot < state.maps.len() {
+                // The old one goes first: both at once would be a peak for nothing.
+                state.maps.truncate(slot);
+            }
+            state.maps.push(Memory::new(&self.gpu, &state.map_account, needed, usage));
+        }
+        let key = (plan.task, plan.level, images);
+        if let Some(program) = state.programs.get(&key) {
+            return Ok(program.clone());
+        }
+        let job = Job {
+            gpu: &self.gpu,
+            plan,
+            slots,
+            images,
+            weights: &state.weights,
+            maps: &state.maps,
+            choice: self.choice,
+        };
+        let program = Arc::new(job.program(&state.other_account)?);
+        if state.programs.len() >= MAX_PROGRAMS {
+            state.programs.clear();
+        }
+        state.programs.insert(key, program.clone());
+        Ok(program)
+    }
+
+    async fn read(&self, reading: Reading) -> Result<Vec<f32>, EngineError> {
+        let Reading { staging, mapped, outcome } = reading;
+        // In a browser this does nothing; its event loop waits instead.
+        #[cfg(not(target_arch = "wasm32"))]
+        let _ = self.gpu.device.poll(wgpu::PollType::wait_indefinitely());
+        let mapped = mapped.await;
+        if let Err(error) = self.gpu.judge(outcome.await, "the feature maps") {
+            // Buffers that could not be had must not be used again.
+            let state = &mut *self.state.borrow_mut();
+            state.programs.clear();
+            state.maps.clear();
+            return Err(error);
+        }
+        let refused = |reason: String| EngineError::Gpu { reason };
+        match mapped {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => return Err(refused(format!("the logits cannot be read: {e}"))),
+            Err(_) => return Err(refused("the logits never came".into())),
+        }
+        let view = staging.buffer().get_mapped_range(..).map_err(|e| refused(e.to_string()))?;
+        Ok(bytemuck::pod_collect_to_vec(&view))
+    }
+
+    fn too_small(&self, what: &'static str, needed: u64) -> EngineError {
+        let (adapter, found) = (self.gpu.name().to_owned(), self.gpu.largest_binding());
+        EngineError::Limits { adapter, what, found, needed }
+    }
+}
+
+/// RGB pixels as groups of four channels, the last one zero.
+fn four(rgb: &[f32]) -> Vec<f32> {
+    rgb.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 0.0]).collect()
+}
