@@ -132,7 +132,7 @@ fn inside(shift: isize, size: usize) -> std::ops::Range<usize> {
     start as usize..(size - shift).clamp(start, size) as usize
 }
 
-/// Means of 2 x 2 pixels; `size` is even.
+/// Means of 2 x 2 pixels; of an odd `size` the last row and column are left out.
 fn halve(full: &[f32], size: usize, out: &mut [f32]) {
     let half = size / 2;
     for y in 0..half {

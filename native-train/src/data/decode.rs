@@ -40,7 +40,11 @@ pub(crate) fn picture(path: &Path) -> Result<Picture, DataError> {
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(wrong(format!("{width} x {height} pixels, more than the {MAX_PIXELS} that are read")));
     }
-    let image = reader()?.decode().map_err(unreadable)?;
+    // Decoders of hostile files are known to panic; that must not take a whole run down.
+    let decoder = reader()?;
+    let image = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| decoder.decode()))
+        .map_err(|_| wrong("not a readable image: its decoder failed".into()))?
+        .map_err(unreadable)?;
     let (width, height) = (image.width() as usize, image.height() as usize);
     let (channels, pixels) = match image {
         DynamicImage::ImageRgb8(rgb) => (3, rgb.into_raw()),

@@ -22,7 +22,7 @@ const AUGMENT: u64 = 2;
 pub enum Scale {
     /// The data set's own size.
     Full,
-    /// Half its height and width: means of 2 x 2 pixels after augmentation.
+    /// Half its height and width, rounded down: means of 2 x 2 pixels after augmentation.
     Half,
 }
 

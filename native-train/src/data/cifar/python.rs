@@ -153,4 +153,32 @@ mod tests {
             assert!(error.contains(expected) && error.contains("data_batch_1"), "{error}");
         }
     }
+
+    #[test]
+    fn a_split_is_the_same_in_both_layouts() {
+        let dir = tempfile::tempdir().unwrap();
+        let names =
+            ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+        let mut rng = crate::data::rng::Rng::keyed(&[3]);
+        let planes: Vec<u8> = (0..10_000 * 3 * PLANE).map(|_| rng.bits() as u8).collect();
+        let labels: Vec<i32> = (0..10_000).map(|_| rng.below(10) as i32).collect();
+
+        let pickled = dir.path().join("cifar-10-batches-py");
+        std::fs::create_dir(&pickled).unwrap();
+        let batch = Pickle::dictionary(|p| {
+            p.text("data").array(10_000, 3 * PLANE, &planes);
+            p.text("labels").list(&labels);
+        });
+        std::fs::write(pickled.join("test_batch"), batch).unwrap();
+        let meta = Pickle::dictionary(|p| _ = p.text("label_names").texts(&names));
+        std::fs::write(pickled.join("batches.meta"), meta).unwrap();
+        let from_python = crate::data::load("cifar10", Split::Test, dir.path()).unwrap();
+
+        let binary = dir.path().join("cifar-10-batches-bin");
+        std::fs::create_dir(&binary).unwrap();
+        let records = planes.chunks(3 * PLANE).zip(&labels).flat_map(|(p, &l)| [&[l as u8], p].concat());
+        std::fs::write(binary.join("test_batch.bin"), records.collect::<Vec<u8>>()).unwrap();
+        std::fs::write(binary.join("batches.meta.txt"), names.join("\n")).unwrap();
+        assert!(from_python == crate::data::load("cifar10", Split::Test, dir.path()).unwrap());
+    }
 }
