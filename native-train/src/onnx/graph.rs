@@ -29,8 +29,8 @@ pub(super) fn graph(plan: &Plan, task: &Task, shards: &Shards) -> Result<GraphPr
             Op::Classifier { input, .. } => {
                 let (pooled, dims) = (builder.name(*input), [plan.classes(), plan.features()]);
                 builder.node("Flatten", &[&pooled], "features", vec![integer("axis", 1)]);
-                let weight = builder.constant(floats("classifier.weight", &dims, &own.classifier_weight));
-                let bias = builder.constant(floats("classifier.bias", &dims[..1], &own.classifier_bias));
+                let weight = builder.constant(floats("classifier_weight", &dims, &own.classifier_weight));
+                let bias = builder.constant(floats("classifier_bias", &dims[..1], &own.classifier_bias));
                 // Features times the weight turned round: [N, features] x [features, classes].
                 let inputs = ["features", &weight, &bias];
                 builder.node("Gemm", &inputs, OUTPUT, vec![integer("transB", 1)]);
@@ -51,7 +51,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     /// The graph's name for a tensor of the plan.
     fn name(&self, id: TensorId) -> String {
-        self.plan.tensor(id).name.clone()
+        identifier(&self.plan.tensor(id).name)
     }
 
     fn node(&mut self, op: &str, inputs: &[&str], output: &str, attributes: Vec<AttributeProto>) {
@@ -77,24 +77,24 @@ impl Builder<'_> {
 
     /// `weight` is [outputs, inputs, 3, 3].
     fn conv(&mut self, conv: &Conv, mut weight: Vec<f32>, norm: &Norm) {
-        let (name, input, output) = (&conv.name, self.name(conv.input), self.name(conv.output));
+        let (input, output) = (self.name(conv.input), self.name(conv.output));
         let (inputs, outputs) = (self.plan.tensor(conv.input).channels, norm.scale.len());
         for (filter, scale) in weight.chunks_exact_mut(9 * inputs).zip(&norm.scale) {
             filter.iter_mut().for_each(|w| *w *= scale);
         }
-        let weight = self.constant(floats(&format!("{name}.weight"), &[outputs, inputs, 3, 3], &weight));
-        let bias = self.constant(floats(&format!("{name}.bias"), &[outputs], &norm.shift));
+        let weight = self.constant(floats(&format!("{output}_weight"), &[outputs, inputs, 3, 3], &weight));
+        let bias = self.constant(floats(&format!("{output}_bias"), &[outputs], &norm.shift));
         let attributes = vec![
             list("kernel_shape", &[3, 3]),
             list("strides", &[conv.stride; 2]),
             // The same on all sides: some runtimes refuse others.
             list("pads", &[1; 4]),
         ];
-        let mut value = format!("{name}.conv");
+        let mut value = format!("{output}_conv");
         self.node("Conv", &[&input, &weight, &bias], &value, attributes);
         if let Some(shortcut) = &conv.shortcut {
             let added = self.shortcut(conv, shortcut);
-            let sum = format!("{name}.sum");
+            let sum = format!("{output}_sum");
             self.node("Add", &[&value, &added], &sum, vec![]);
             value = sum;
         }
@@ -104,12 +104,12 @@ impl Builder<'_> {
     /// Every `stride`-th pixel; then as many channels of zeros as the output has and no span fills; then, where these
     /// do not all belong at the end, every channel to its place. Gives the value's name.
     fn shortcut(&mut self, conv: &Conv, shortcut: &Shortcut) -> String {
-        let name = &conv.name;
+        let name = self.name(conv.output);
         let mut value = self.name(shortcut.input);
         if shortcut.stride != 1 {
             // A window of one pixel: a strided slice that runtimes keep in their own layout.
             let attributes = vec![list("kernel_shape", &[1, 1]), list("strides", &[shortcut.stride; 2])];
-            let pixels = format!("{name}.shortcut.pixels");
+            let pixels = format!("{name}_shortcut_pixels");
             self.node("MaxPool", &[&value], &pixels, attributes);
             value = pixels;
         }
@@ -117,19 +117,24 @@ impl Builder<'_> {
         let (sources, zeros) = sources(shortcut, inputs, self.plan.tensor(conv.output).channels);
         if zeros > 0 {
             let pads =
-                self.constant(integers(&format!("{name}.shortcut.pads"), &[0, 0, 0, 0, 0, zeros, 0, 0]));
-            let padded = format!("{name}.shortcut.padded");
+                self.constant(integers(&format!("{name}_shortcut_pads"), &[0, 0, 0, 0, 0, zeros, 0, 0]));
+            let padded = format!("{name}_shortcut_padded");
             self.node("Pad", &[&value, &pads], &padded, vec![]);
             value = padded;
         }
         if !sources.iter().copied().eq(0..inputs + zeros) {
-            let indices = self.constant(integers(&format!("{name}.shortcut.channels"), &sources));
-            let placed = format!("{name}.shortcut.placed");
+            let indices = self.constant(integers(&format!("{name}_shortcut_channels"), &sources));
+            let placed = format!("{name}_shortcut_placed");
             self.node("Gather", &[&value, &indices], &placed, vec![integer("axis", 1)]);
             value = placed;
         }
         value
     }
+}
+
+/// The standard wants names that are identifiers of C.
+fn identifier(name: &str) -> String {
+    name.replace('.', "_")
 }
 
 /// Which channel each output channel of a shortcut takes: one of the `inputs`, or one of the channels of zeros that

@@ -63,7 +63,7 @@ fn tensor(name: &str, dims: &[usize], data_type: DataType, bytes: Vec<u8>) -> Te
 /// An operation of the standard set with one output.
 pub(super) fn node(op: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> NodeProto {
     NodeProto {
-        name: Some(format!("{output}:{op}")),
+        name: Some(format!("{output}_{op}")),
         op_type: Some(op.into()),
         input: inputs.iter().map(|&i| i.into()).collect(),
         output: vec![output.into()],

@@ -85,7 +85,7 @@ pub fn encode(model: &ModelFolder, task: usize, level: usize) -> Result<Vec<u8>,
             graph: None,
         },
         doc: description::doc(manifest, task, entry),
-        graph: NamedGraph { name: format!("{}, level {level}", task.name), graph },
+        graph: NamedGraph { name: format!("task{}_level{level}", plan.task + 1), graph },
     };
     let len = model.encoded_len()?;
     if len > MAX_BYTES {

@@ -49,7 +49,7 @@ fn every_level_is_a_well_formed_graph_of_the_plans_operations() {
     }
 }
 
-/// Every value is made once, and before it is read; nothing is made for nobody.
+/// Every value is made once, and before it is read; nothing is made for nobody; names are what the standard allows.
 fn check_order(graph: &GraphProto) {
     let constants = graph.initializer.iter().map(|t| t.name.clone().unwrap());
     let mut known: BTreeSet<String> = constants.chain(["images".into()]).collect();
@@ -67,6 +67,10 @@ fn check_order(graph: &GraphProto) {
         }
     }
     assert_eq!(known, read);
+    for name in known.iter().chain(&names) {
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        assert!(plain && !name.starts_with(|c: char| c.is_ascii_digit()), "{name} is no identifier of C");
+    }
 }
 
 fn check_operations(graph: &GraphProto, plan: &Plan) {
@@ -116,8 +120,9 @@ fn batch_norm_is_folded_into_every_convolution() {
     let Shard::Level(own) = model.read(ShardId::Level { task: 1, level: 2 }).unwrap() else { panic!() };
     for (conv, norm) in plan.convs().zip(&own.norms) {
         let inputs = plan.tensor(conv.input).channels;
-        let weight = values(initializer(&graph, &format!("{}.weight", conv.name)));
-        assert_eq!(values(initializer(&graph, &format!("{}.bias", conv.name))), norm.shift);
+        let constant = |what: &str| format!("{}_{what}", conv.name.replace('.', "_"));
+        let weight = values(initializer(&graph, &constant("weight")));
+        assert_eq!(values(initializer(&graph, &constant("bias"))), norm.shift);
         for (output, (filter, scale)) in weight.chunks(9 * inputs).zip(&norm.scale).enumerate() {
             for input in 0..inputs {
                 let expected = shard_weight(&model, conv, output, input).map(|w| w * scale);
