@@ -18,6 +18,8 @@ mod pool;
 mod product;
 mod shape;
 mod simd;
+mod strided;
+mod transformed;
 mod turn;
 mod winograd;
 mod workspace;

@@ -8,20 +8,30 @@ use crate::fused::{
 use crate::operands::{Activation, Gradient, Input, InputGradient, Join, Output, Sums};
 use crate::parallel::{self, Shared};
 use crate::shape::{Map, Shape, check_len};
+use crate::strided::{Strided, StridedBack};
+use crate::transformed::{self, Convolution};
 use crate::turn::turn;
-use crate::winograd::{self, Convolution};
+use crate::winograd::Winograd;
 use crate::workspace::{Part, Workspace};
 
 /// How a convolution is done.
 enum Algorithm {
     /// Winograd's F(4x4, 3x3).
     Winograd,
+    /// By parity, for stride 2.
+    Strided,
     /// Every multiply-accumulate.
     Direct,
 }
 
 fn algorithm(shape: &Shape) -> Algorithm {
-    if shape.stride == 1 && shape.inputs != 3 { Algorithm::Winograd } else { Algorithm::Direct }
+    match (shape.inputs, shape.stride) {
+        // The transforms cost more than three channels' products.
+        (3, _) => Algorithm::Direct,
+        (_, 1) => Algorithm::Winograd,
+        (_, 2) => Algorithm::Strided,
+        _ => Algorithm::Direct,
+    }
 }
 
 /// The convolution of `input` with `weights` (`[3][3][inputs][outputs]`), stored to `y` as `output` says.
@@ -63,14 +73,13 @@ pub fn forward(
     let Workspace { shared, parts, .. } = ws;
     let parts = Workspace::parts(parts, parallel::threads(), 2 * shape.outputs.next_multiple_of(isa.lanes()));
     if !y.is_empty() {
+        let (input, output) = (shape.input(), shape.output());
+        let convolution = Convolution { input, output, source, join, weights, sink };
         match algorithm(shape) {
-            Algorithm::Winograd => {
-                let convolution =
-                    Convolution { map: shape.input(), outputs: shape.outputs, source, join, weights, sink };
-                winograd::convolve(isa, shared, parts, &convolution);
-            }
+            Algorithm::Winograd => transformed::convolve::<Winograd>(isa, shared, parts, &convolution),
+            Algorithm::Strided => transformed::convolve::<Strided>(isa, shared, parts, &convolution),
             Algorithm::Direct => {
-                if let Some(join) = &join {
+                if let Some(join) = &convolution.join {
                     join_all(isa, parts, join);
                 }
                 direct::forward(isa, parts, shape, source, weights, sink);
@@ -115,18 +124,11 @@ pub fn input_gradient(
     if !dx.is_empty() {
         let weights = turn(parts, weights, shape.inputs, shape.outputs, turned);
         let source = Source::gradient(gradient);
+        let (input, output) = (shape.output(), shape.input());
+        let convolution = Convolution { input, output, source, join: None, weights, sink };
         match algorithm(shape) {
-            Algorithm::Winograd => {
-                let convolution = Convolution {
-                    map: shape.output(),
-                    outputs: shape.inputs,
-                    source,
-                    join: None,
-                    weights,
-                    sink,
-                };
-                winograd::convolve(isa, shared, parts, &convolution);
-            }
+            Algorithm::Winograd => transformed::convolve::<Winograd>(isa, shared, parts, &convolution),
+            Algorithm::Strided => transformed::convolve::<StridedBack>(isa, shared, parts, &convolution),
             Algorithm::Direct => direct::input_gradient(isa, parts, shape, source, weights, sink),
         }
     }
@@ -155,11 +157,13 @@ pub fn weight_gradient(
     }
     let isa = ws.isa_for(shape.inputs, shape.outputs);
     let parts = Workspace::parts(&mut ws.parts, parallel::threads(), 0);
+    let maps = [shape.input(), shape.output()];
     let (input, gradient) = (Source::activation(input), Source::gradient(gradient));
     match algorithm(shape) {
         Algorithm::Winograd => {
-            winograd::weight_gradient(isa, parts, &shape.input(), shape.outputs, input, gradient, dw);
+            transformed::weight_gradient::<Winograd>(isa, parts, maps, input, gradient, dw);
         }
+        Algorithm::Strided => transformed::weight_gradient::<Strided>(isa, parts, maps, input, gradient, dw),
         Algorithm::Direct => direct::weight_gradient(isa, parts, shape, input, gradient, dw),
     }
 }

@@ -24,7 +24,15 @@ pub(crate) fn panels<S: Simd>(blocks: usize) -> impl Iterator<Item = (usize, usi
 /// `out[block][tile] = sum over pairs and channels of inputs[channel][tile] * weights[channel][block]`
 pub(crate) struct Product<'a> {
     /// Planes of transformed inputs and weights.
-    pub(crate) pairs: &'a [(*const f32, *const f32)],
+    pub(crate) pairs: &'a [(usize, usize)],
+    /// Plane 0 of the transformed inputs.
+    pub(crate) inputs: *const f32,
+    /// Floats from plane to plane of them.
+    pub(crate) in_plane: usize,
+    /// Plane 0 of the transformed weights.
+    pub(crate) weights: *const f32,
+    /// Floats from plane to plane of them.
+    pub(crate) weights_plane: usize,
     /// Channels that are summed over.
     pub(crate) channels: usize,
     /// Tiles in the planes.
@@ -88,8 +96,8 @@ impl Product<'_> {
         for &(inputs, weights) in self.pairs {
             // SAFETY: the planes hold `channels` channels of `tiles` tiles and of the panel's blocks.
             unsafe {
-                let mut a = inputs.add(tile * S::LANES);
-                let mut b = weights.add(first * S::LANES * self.channels);
+                let mut a = self.inputs.add(inputs * self.in_plane + tile * S::LANES);
+                let mut b = self.weights.add(weights * self.weights_plane + first * S::LANES * self.channels);
                 let mut left = self.channels;
                 while left > 0 {
                     // One channel a step: the processor's scheduler needs no unrolling, and V8 spills where it is done.

@@ -1,40 +1,23 @@
 //! Transform of the input.
 
-use super::{PATCH, TILE, Tiling, transform};
+use super::{PATCH, TILE, transform};
 use crate::fused::{Load, Source};
+use crate::shape::Map;
 use crate::simd::{Kernel, Simd};
+use crate::transformed::{InputRow, PatchTransform};
 
 /// Transforms one tile row: first the columns of the whole row into a small buffer with zeros at both ends, then its rows.
 /// So no tile is a border case.
-pub(super) struct InputRow<'a> {
-    pub(super) source: &'a Source<'a>,
-    pub(super) tiling: &'a Tiling,
-    pub(super) channels: usize,
-    /// The tile row, counted through all images.
-    pub(super) row: usize,
-    /// The row's first tile in plane 0 of the result, `[plane][block][tile][LANES]`.
-    pub(super) to: *mut f32,
-    /// Floats from plane to plane.
-    pub(super) plane: usize,
-    /// Floats from block to block.
-    pub(super) block: usize,
-    /// `line_len` floats, the columns outside the map zero.
-    pub(super) line: *mut f32,
-}
+pub(super) struct Input<'a>(pub(super) InputRow<'a>);
 
-/// Floats of [`InputRow::line`] for vectors of 16.
-pub(super) fn line_len(tiling: &Tiling) -> usize {
-    PATCH * (TILE * tiling.columns + 2) * 16
-}
-
-impl Kernel for InputRow<'_> {
+impl Kernel for Input<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes an `InputRow` gives it a row of the map and buffers of these sizes.
         unsafe {
-            match *self.source {
+            match *self.0.source {
                 Source::Plain(load) => self.blocks(simd, load),
                 Source::NormRelu(load) => self.blocks(simd, load),
                 Source::NormGradient(load) => self.blocks(simd, load),
@@ -43,15 +26,16 @@ impl Kernel for InputRow<'_> {
     }
 }
 
-impl InputRow<'_> {
+impl Input<'_> {
     #[inline(always)]
     unsafe fn blocks<S: Simd, L: Load>(&self, simd: S, load: L) {
+        let channels = self.0.map.channels;
         let inner = {
-            let first = self.row % self.tiling.rows * TILE;
-            first > 0 && first + TILE < self.tiling.height
+            let first = self.0.row % self.0.rows * TILE;
+            first > 0 && first + TILE < self.0.map.height
         };
-        for (b, channel) in (0..self.channels).step_by(S::LANES).enumerate() {
-            let left = self.channels - channel;
+        for (b, channel) in (0..channels).step_by(S::LANES).enumerate() {
+            let left = channels - channel;
             // SAFETY: the block is one of the map's.
             unsafe {
                 match (left < S::LANES, inner) {
@@ -59,7 +43,7 @@ impl InputRow<'_> {
                     (false, false) => self.columns::<S, L, false, false>(simd, load, channel, S::LANES),
                     (true, _) => self.columns::<S, L, true, false>(simd, load, channel, left),
                 }
-                self.rows(simd, self.to.add(b * self.block));
+                self.rows(simd, self.0.to.add(b * self.0.block));
             }
         }
     }
@@ -73,17 +57,17 @@ impl InputRow<'_> {
         channel: usize,
         lanes: usize,
     ) {
-        let Tiling { height, width, rows, columns, .. } = *self.tiling;
-        let (image, first) = (self.row / rows, self.row % rows * TILE);
+        let Map { height, width, channels, .. } = *self.0.map;
+        let (image, first) = (self.0.row / self.0.rows, self.0.row % self.0.rows * TILE);
         // Pixel row i of the patch is row first + i - 1 of the map.
         let lowest = usize::from(first == 0);
         let end = (height + 1 - first).min(PATCH);
-        let pixel_row = width * self.channels;
+        let pixel_row = width * channels;
         let base = ((image * height + first) * pixel_row + channel).wrapping_sub(pixel_row);
         let coefficients = load.block::<S, PART>(simd, channel, lanes);
-        let step = (TILE * columns + 2) * S::LANES;
+        let step = (TILE * self.0.columns + 2) * S::LANES;
         for x in 0..width {
-            let at = base.wrapping_add(x * self.channels);
+            let at = base.wrapping_add(x * channels);
             // SAFETY: the rows from `lowest` to `end` are in the map, and the line has room for its width.
             unsafe {
                 let mut d = [simd.zero(); PATCH];
@@ -92,8 +76,8 @@ impl InputRow<'_> {
                         *d = load.load::<S, PART>(simd, &coefficients, at.wrapping_add(i * pixel_row), lanes);
                     }
                 }
-                for (i, v) in transform::input(simd, d).into_iter().enumerate() {
-                    simd.store(self.line.add(i * step + (x + 1) * S::LANES), v);
+                for (i, v) in transform::Input::apply(simd, d).into_iter().enumerate() {
+                    simd.store(self.0.line.add(i * step + (x + 1) * S::LANES), v);
                 }
             }
         }
@@ -101,19 +85,19 @@ impl InputRow<'_> {
 
     #[inline(always)]
     unsafe fn rows<S: Simd>(&self, simd: S, to: *mut f32) {
-        let step = (TILE * self.tiling.columns + 2) * S::LANES;
+        let step = (TILE * self.0.columns + 2) * S::LANES;
         for i in 0..PATCH {
-            for tile in 0..self.tiling.columns {
+            for tile in 0..self.0.columns {
                 // SAFETY: the line holds all columns of the row, the planes all its tiles.
                 unsafe {
-                    let from = self.line.add(i * step + tile * TILE * S::LANES);
+                    let from = self.0.line.add(i * step + tile * TILE * S::LANES);
                     let mut d = [simd.zero(); PATCH];
                     for (j, d) in d.iter_mut().enumerate() {
                         *d = simd.load(from.add(j * S::LANES));
                     }
-                    let to = to.add(i * PATCH * self.plane + tile * S::LANES);
-                    for (j, v) in transform::input(simd, d).into_iter().enumerate() {
-                        simd.store(to.add(j * self.plane), v);
+                    let to = to.add(i * PATCH * self.0.plane + tile * S::LANES);
+                    for (j, v) in transform::Input::apply(simd, d).into_iter().enumerate() {
+                        simd.store(to.add(j * self.0.plane), v);
                     }
                 }
             }

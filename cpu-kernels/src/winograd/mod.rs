@@ -1,19 +1,14 @@
 //! Winograd's F(4x4, 3x3): stride 1, any size. A tile is 4 x 4 pixels of the output and reads 6 x 6 of the input; tiles at
 //! the right and lower edge may stand out, where the input counts as zero and the output is not stored.
 
-mod forward;
-mod gradient;
 mod input;
-mod output;
 mod transform;
-mod weight_gradient;
-mod weights;
 
-pub(crate) use forward::{Convolution, convolve};
-pub(crate) use weight_gradient::weight_gradient;
-
-use crate::shape::Map;
-use std::ops::Range;
+use crate::simd::{Kernel, Simd};
+use crate::transformed::{
+    GradientScheme, InputRow, OutputRow, Scheme, Tiling, WeightSums, Weights, each_patch, store_tiles,
+    sums_to_weights, weights_to_planes,
+};
 
 /// Pixels of a tile's edge.
 const TILE: usize = 4;
@@ -22,42 +17,137 @@ const PATCH: usize = TILE + 2;
 /// Positions of the transformed domain.
 const PLANES: usize = PATCH * PATCH;
 
-/// How a batch of maps is cut into tiles.
-#[derive(Clone, Copy, Debug)]
-struct Tiling {
-    images: usize,
-    height: usize,
-    width: usize,
-    /// Tile rows of an image.
-    rows: usize,
-    /// Tiles of a tile row.
-    columns: usize,
+/// The scheme: as many planes of products as of inputs and weights, each with its like.
+pub(crate) struct Winograd;
+
+const TERMS: [[(usize, usize); 1]; PLANES] = {
+    let mut terms = [[(0, 0)]; PLANES];
+    let mut i = 0;
+    while i < PLANES {
+        terms[i] = [(i, i)];
+        i += 1;
+    }
+    terms
+};
+
+impl Scheme for Winograd {
+    const INPUT_STEP: usize = TILE;
+    const OUTPUT_STEP: usize = TILE;
+    const REACH: usize = 1;
+    const INPUTS: usize = PLANES;
+    const WEIGHTS: usize = PLANES;
+    const TERMS: &'static [&'static [(usize, usize)]] = &{
+        let mut terms: [&[(usize, usize)]; PLANES] = [&[]; PLANES];
+        let mut i = 0;
+        while i < PLANES {
+            terms[i] = &TERMS[i];
+            i += 1;
+        }
+        terms
+    };
+
+    fn tiles_at_once(tiling: &Tiling, inputs: usize, outputs: usize) -> usize {
+        if tiling.input.height <= 8 { 32 } else { (512 / inputs.max(outputs)).clamp(8, 64) }
+    }
+
+    #[inline(always)]
+    fn input<S: Simd>(simd: S, row: InputRow) {
+        simd.call(input::Input(row));
+    }
+
+    #[inline(always)]
+    fn weights<S: Simd>(simd: S, weights: Weights) {
+        simd.call(Forth(weights));
+    }
+
+    #[inline(always)]
+    fn output<S: Simd>(simd: S, row: OutputRow) {
+        simd.call(Output(row));
+    }
 }
 
-impl Tiling {
-    fn new(map: &Map) -> Tiling {
-        let Map { images, height, width, .. } = *map;
-        Tiling { images, height, width, rows: height.div_ceil(TILE), columns: width.div_ceil(TILE) }
+impl GradientScheme for Winograd {
+    const INPUT_STEP: usize = TILE;
+    const OUTPUT_STEP: usize = TILE;
+    const INPUTS: usize = PLANES;
+    const GRADIENTS: usize = PLANES;
+    const SUMS: usize = PLANES;
+    const TERMS: &'static [(usize, usize, usize)] = &{
+        let mut terms = [(0, 0, 0); PLANES];
+        let mut i = 0;
+        while i < PLANES {
+            terms[i] = (i, i, i);
+            i += 1;
+        }
+        terms
+    };
+
+    #[inline(always)]
+    fn input<S: Simd>(simd: S, row: InputRow) {
+        simd.call(input::Input(row));
     }
 
-    /// Tile rows of all images.
-    fn all_rows(&self) -> usize {
-        self.images * self.rows
+    #[inline(always)]
+    fn gradient<S: Simd>(simd: S, row: InputRow) {
+        simd.call(Gradient(row));
     }
 
-    /// The end of the pixel rows, counted through all images, that a tile row's patches reach.
-    fn needed(&self, row: usize) -> usize {
-        row / self.rows * self.height + ((row % self.rows + 1) * TILE + 1).min(self.height)
-    }
-
-    /// The pixel rows, counted through all images, of the given tile rows.
-    fn pixel_rows(&self, rows: Range<usize>) -> Range<usize> {
-        let first = |r: usize| r / self.rows * self.height + (r % self.rows * TILE).min(self.height);
-        first(rows.start)..first(rows.end)
+    #[inline(always)]
+    fn weights<S: Simd>(simd: S, sums: WeightSums) {
+        simd.call(Back(sums));
     }
 }
 
-/// Floats of a plane of `size`: a cache line more, so that planes of a power of two do not share cache sets.
-fn padded(size: usize) -> usize {
-    size + 16
+/// Transforms weights.
+struct Forth<'a>(Weights<'a>);
+
+impl Kernel for Forth<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        // SAFETY: whoever makes `Weights` gives them weights and planes of these sizes.
+        unsafe { weights_to_planes::<S, transform::Kernel, PATCH>(simd, &self.0) };
+    }
+}
+
+/// Transforms one tile row back and stores it.
+struct Output<'a>(OutputRow<'a>);
+
+impl Kernel for Output<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        // SAFETY: whoever makes an `OutputRow` gives it a row of the map that is this thread's alone, and products of
+        // these sizes.
+        unsafe { store_tiles::<S, transform::Output, PATCH, TILE>(simd, self.0) };
+    }
+}
+
+/// Transforms one tile row of the output's gradient.
+struct Gradient<'a>(InputRow<'a>);
+
+impl Kernel for Gradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        // SAFETY: whoever makes an `InputRow` gives it a row of the map and planes of these sizes.
+        unsafe { each_patch::<S, transform::Gradient, TILE, PATCH>(simd, &self.0, TILE, 0) };
+    }
+}
+
+/// Transforms sums of weight gradients back.
+struct Back<'a>(WeightSums<'a>);
+
+impl Kernel for Back<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        // SAFETY: whoever makes `WeightSums` gives them sums and a gradient of these sizes, and channels that are this
+        // thread's alone.
+        unsafe { sums_to_weights::<S, transform::KernelGradient, PATCH>(simd, &self.0) };
+    }
 }

@@ -6,6 +6,7 @@
 //! multiplication; the adjoint pair has them in the kernel's, which is used once where the other is used for each tile.
 
 use crate::simd::Simd;
+use crate::transformed::PatchTransform;
 
 const A: f64 = 0.625;
 const B: f64 = 1.5;
@@ -22,83 +23,103 @@ fn constant<S: Simd>(s: S, v: f64) -> S::V {
 }
 
 /// Six input values to the six points.
-#[inline(always)]
-pub(super) fn input<S: Simd>(s: S, d: [S::V; 6]) -> [S::V; 6] {
-    let (a, b, a2, b2) = (constant(s, A), constant(s, B), constant(s, A * A), constant(s, B * B));
-    let (sum, product) = (constant(s, A * A + B * B), constant(s, A * A * B * B));
-    let even_a = s.fnma(b2, d[2], d[4]);
-    let odd_a = s.fnma(b2, d[1], d[3]);
-    let even_b = s.fnma(a2, d[2], d[4]);
-    let odd_b = s.fnma(a2, d[1], d[3]);
-    [
-        s.fma(product, d[0], s.fnma(sum, d[2], d[4])),
-        s.fma(a, odd_a, even_a),
-        s.fnma(a, odd_a, even_a),
-        s.fma(b, odd_b, even_b),
-        s.fnma(b, odd_b, even_b),
-        s.fma(product, d[1], s.fnma(sum, d[3], d[5])),
-    ]
+pub(super) struct Input;
+
+impl PatchTransform<6, 6> for Input {
+    #[inline(always)]
+    fn apply<S: Simd>(s: S, d: [S::V; 6]) -> [S::V; 6] {
+        let (a, b, a2, b2) = (constant(s, A), constant(s, B), constant(s, A * A), constant(s, B * B));
+        let (sum, product) = (constant(s, A * A + B * B), constant(s, A * A * B * B));
+        let even_a = s.fnma(b2, d[2], d[4]);
+        let odd_a = s.fnma(b2, d[1], d[3]);
+        let even_b = s.fnma(a2, d[2], d[4]);
+        let odd_b = s.fnma(a2, d[1], d[3]);
+        [
+            s.fma(product, d[0], s.fnma(sum, d[2], d[4])),
+            s.fma(a, odd_a, even_a),
+            s.fnma(a, odd_a, even_a),
+            s.fma(b, odd_b, even_b),
+            s.fnma(b, odd_b, even_b),
+            s.fma(product, d[1], s.fnma(sum, d[3], d[5])),
+        ]
+    }
 }
 
 /// Three kernel values to the six points, without the Lagrange factors.
-#[inline(always)]
-pub(super) fn kernel<S: Simd>(s: S, w: [S::V; 3]) -> [S::V; 6] {
-    let (a, b) = (constant(s, A), constant(s, B));
-    let even_a = s.fma(constant(s, A * A), w[2], w[0]);
-    let even_b = s.fma(constant(s, B * B), w[2], w[0]);
-    [
-        w[0],
-        s.fma(a, w[1], even_a),
-        s.fnma(a, w[1], even_a),
-        s.fma(b, w[1], even_b),
-        s.fnma(b, w[1], even_b),
-        w[2],
-    ]
+pub(super) struct Kernel;
+
+impl PatchTransform<3, 6> for Kernel {
+    #[inline(always)]
+    fn apply<S: Simd>(s: S, w: [S::V; 3]) -> [S::V; 6] {
+        let (a, b) = (constant(s, A), constant(s, B));
+        let even_a = s.fma(constant(s, A * A), w[2], w[0]);
+        let even_b = s.fma(constant(s, B * B), w[2], w[0]);
+        [
+            w[0],
+            s.fma(a, w[1], even_a),
+            s.fnma(a, w[1], even_a),
+            s.fma(b, w[1], even_b),
+            s.fnma(b, w[1], even_b),
+            w[2],
+        ]
+    }
 }
 
 /// The six points to four output values, with the Lagrange factors.
-#[inline(always)]
-pub(super) fn output<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 4] {
-    let (sum_a, difference_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
-    let (sum_b, difference_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
-    [
-        s.fma(constant(s, NB), sum_b, s.fma(constant(s, NA), sum_a, s.mul(constant(s, N0), m[0]))),
-        s.fma(constant(s, B * NB), difference_b, s.mul(constant(s, A * NA), difference_a)),
-        s.fma(constant(s, B * B * NB), sum_b, s.mul(constant(s, A * A * NA), sum_a)),
-        s.fma(
-            constant(s, B * B * B * NB),
-            difference_b,
-            s.fma(constant(s, A * A * A * NA), difference_a, m[5]),
-        ),
-    ]
+pub(super) struct Output;
+
+impl PatchTransform<6, 4> for Output {
+    #[inline(always)]
+    fn apply<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 4] {
+        let (sum_a, difference_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+        let (sum_b, difference_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
+        [
+            s.fma(constant(s, NB), sum_b, s.fma(constant(s, NA), sum_a, s.mul(constant(s, N0), m[0]))),
+            s.fma(constant(s, B * NB), difference_b, s.mul(constant(s, A * NA), difference_a)),
+            s.fma(constant(s, B * B * NB), sum_b, s.mul(constant(s, A * A * NA), sum_a)),
+            s.fma(
+                constant(s, B * B * B * NB),
+                difference_b,
+                s.fma(constant(s, A * A * A * NA), difference_a, m[5]),
+            ),
+        ]
+    }
 }
 
-/// Four output gradients to the six points, without the Lagrange factors: the adjoint of [`output`].
-#[inline(always)]
-pub(super) fn gradient<S: Simd>(s: S, y: [S::V; 4]) -> [S::V; 6] {
-    let (a, b, a2, b2) = (constant(s, A), constant(s, B), constant(s, A * A), constant(s, B * B));
-    let even_a = s.fma(a2, y[2], y[0]);
-    let odd_a = s.fma(a2, y[3], y[1]);
-    let even_b = s.fma(b2, y[2], y[0]);
-    let odd_b = s.fma(b2, y[3], y[1]);
-    [
-        y[0],
-        s.fma(a, odd_a, even_a),
-        s.fnma(a, odd_a, even_a),
-        s.fma(b, odd_b, even_b),
-        s.fnma(b, odd_b, even_b),
-        y[3],
-    ]
+/// Four output gradients to the six points, without the Lagrange factors: the adjoint of [`Output`].
+pub(super) struct Gradient;
+
+impl PatchTransform<4, 6> for Gradient {
+    #[inline(always)]
+    fn apply<S: Simd>(s: S, y: [S::V; 4]) -> [S::V; 6] {
+        let (a, b, a2, b2) = (constant(s, A), constant(s, B), constant(s, A * A), constant(s, B * B));
+        let even_a = s.fma(a2, y[2], y[0]);
+        let odd_a = s.fma(a2, y[3], y[1]);
+        let even_b = s.fma(b2, y[2], y[0]);
+        let odd_b = s.fma(b2, y[3], y[1]);
+        [
+            y[0],
+            s.fma(a, odd_a, even_a),
+            s.fnma(a, odd_a, even_a),
+            s.fma(b, odd_b, even_b),
+            s.fnma(b, odd_b, even_b),
+            y[3],
+        ]
+    }
 }
 
-/// The six points to three kernel gradients, with the Lagrange factors: the adjoint of [`kernel`].
-#[inline(always)]
-pub(super) fn kernel_gradient<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 3] {
-    let (sum_a, difference_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
-    let (sum_b, difference_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
-    [
-        s.fma(constant(s, NB), sum_b, s.fma(constant(s, NA), sum_a, s.mul(constant(s, N0), m[0]))),
-        s.fma(constant(s, B * NB), difference_b, s.mul(constant(s, A * NA), difference_a)),
-        s.fma(constant(s, B * B * NB), sum_b, s.fma(constant(s, A * A * NA), sum_a, m[5])),
-    ]
+/// The six points to three kernel gradients, with the Lagrange factors: the adjoint of [`Kernel`].
+pub(super) struct KernelGradient;
+
+impl PatchTransform<6, 3> for KernelGradient {
+    #[inline(always)]
+    fn apply<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 3] {
+        let (sum_a, difference_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+        let (sum_b, difference_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
+        [
+            s.fma(constant(s, NB), sum_b, s.fma(constant(s, NA), sum_a, s.mul(constant(s, N0), m[0]))),
+            s.fma(constant(s, B * NB), difference_b, s.mul(constant(s, A * NA), difference_a)),
+            s.fma(constant(s, B * B * NB), sum_b, s.fma(constant(s, A * A * NA), sum_a, m[5])),
+        ]
+    }
 }

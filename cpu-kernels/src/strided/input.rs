@@ -1,0 +1,51 @@
+//! Transforms of the input: of the forward pass, and of the input gradient, whose input is the output's gradient.
+
+use super::{KERNEL, SAMPLES};
+use crate::simd::{Kernel, Simd};
+use crate::transformed::{InputRow, PatchTransform, each_patch};
+
+/// Five samples to their planes, the first of which are the differences that [F(2, 2)](super) asks for.
+struct Samples;
+
+impl PatchTransform<SAMPLES, SAMPLES> for Samples {
+    #[inline(always)]
+    fn apply<S: Simd>(s: S, x: [S::V; SAMPLES]) -> [S::V; SAMPLES] {
+        [s.sub(x[0], x[2]), x[1], x[2], s.sub(x[4], x[2]), x[3]]
+    }
+}
+
+/// Transforms one tile row for the forward pass: patches of 5 x 5 that start a pixel above and left of the tile's first.
+pub(super) struct Input<'a>(pub(super) InputRow<'a>);
+
+impl Kernel for Input<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        // SAFETY: whoever makes an `InputRow` gives it a row of the map and planes of these sizes.
+        unsafe { each_patch::<S, Samples, SAMPLES, SAMPLES>(simd, &self.0, 4, 1) };
+    }
+}
+
+/// Three adjacent gradients to their planes.
+struct Gradients;
+
+impl PatchTransform<3, KERNEL> for Gradients {
+    #[inline(always)]
+    fn apply<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; KERNEL] {
+        [s.sub(g[0], g[1]), g[1], s.sub(g[2], g[1]), g[0]]
+    }
+}
+
+/// Transforms one tile row for the input gradient: patches of 3 x 3.
+pub(super) struct InputBack<'a>(pub(super) InputRow<'a>);
+
+impl Kernel for InputBack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        // SAFETY: whoever makes an `InputRow` gives it a row of the map and planes of these sizes.
+        unsafe { each_patch::<S, Gradients, 3, KERNEL>(simd, &self.0, 2, 0) };
+    }
+}

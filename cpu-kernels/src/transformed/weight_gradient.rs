@@ -1,0 +1,161 @@
+//! The weight gradient.
+
+use super::{
+    GradientScheme, InputRow, Prefetch, Tiling, WeightSums, clear_ends, line_len, padded, weights_plane,
+};
+use crate::fused::Source;
+use crate::parallel::{self, Shared};
+use crate::product::OuterProduct;
+use crate::shape::Map;
+use crate::simd::{Isa, Kernel, Simd};
+use crate::workspace::Part;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Tiles that a thread transforms at a time. Every time all the sums pass once: where they are too large for the second
+/// level cache, more tiles share a pass; where not, tiles and sums together should fit it.
+fn tiles_at_once<C: GradientScheme>(inputs: usize, outputs: usize) -> usize {
+    if C::SUMS * inputs * outputs > 1 << 18 { 32 } else { (512 / inputs.max(outputs)).clamp(8, 64) }
+}
+
+/// Overwrites `dw` (`[3][3][inputs][outputs]`).
+pub(crate) fn weight_gradient<C: GradientScheme>(
+    isa: Isa,
+    parts: &mut [Part],
+    maps: [Map; 2],
+    input: Source,
+    gradient: Source,
+    dw: &mut [f32],
+) {
+    let tiling = Tiling::new(maps[0], maps[1], C::OUTPUT_STEP);
+    let (inputs, outputs) = (maps[0].channels, maps[1].channels);
+    let plane = weights_plane(inputs, outputs, isa.lanes());
+    let rows_at_once = (tiles_at_once::<C>(inputs, outputs) / tiling.columns).max(1);
+    // No more threads than blocks of rows, so that every thread leaves sums.
+    let n = parts.len().min(tiling.all_rows().div_ceil(rows_at_once)).max(1);
+    let parts = &mut parts[..n];
+    parallel::each(parts, |i, part| {
+        isa.run(Rows::<C> {
+            tiling: &tiling,
+            input: &input,
+            gradient: &gradient,
+            rows: parallel::part(tiling.all_rows(), 1, n, i),
+            rows_at_once,
+            sums_plane: plane,
+            part,
+            scheme: PhantomData,
+        });
+    });
+    let sums: Vec<Shared> = parts.iter_mut().map(|p| Shared(p.weights.get(C::SUMS * plane))).collect();
+    let to = Shared(dw.as_mut_ptr());
+    parallel::each(parts, |i, _| {
+        let sums: Vec<*const f32> = sums.iter().map(|s| s.0.cast_const()).collect();
+        isa.run(Back::<C>(
+            WeightSums {
+                sums: &sums,
+                inputs,
+                outputs,
+                channels: parallel::part(inputs, 4, n, i),
+                to: { to }.0,
+                plane,
+            },
+            PhantomData,
+        ));
+    });
+}
+
+struct Back<'a, C>(WeightSums<'a>, PhantomData<C>);
+
+impl<C: GradientScheme> Kernel for Back<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        C::weights(simd, self.0);
+    }
+}
+
+/// One thread's tile rows.
+struct Rows<'a, C> {
+    tiling: &'a Tiling,
+    input: &'a Source<'a>,
+    gradient: &'a Source<'a>,
+    rows: Range<usize>,
+    rows_at_once: usize,
+    sums_plane: usize,
+    part: &'a mut Part,
+    scheme: PhantomData<C>,
+}
+
+impl<C: GradientScheme> Kernel for Rows<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let tiling = self.tiling;
+        let Tiling { input, output, columns, .. } = tiling;
+        let blocks = output.channels.div_ceil(S::LANES);
+        let most = self.rows_at_once * columns * S::LANES;
+        let in_plane = padded(input.channels.div_ceil(S::LANES) * most);
+        let out_plane = padded(blocks * most);
+        let inputs = self.part.inputs.get(C::INPUTS * in_plane);
+        let gradients = self.part.outputs.get(C::GRADIENTS * out_plane);
+        let sums = self.part.weights.get(C::SUMS * self.sums_plane);
+        let line = self.part.line.get(line_len(*columns, C::INPUT_STEP, S::LANES));
+        // SAFETY: the line is that long.
+        unsafe { clear_ends(line, input.width, *columns, C::INPUT_STEP, S::LANES) };
+
+        let mut row = self.rows.start;
+        while row < self.rows.end {
+            let rows = row..(row + self.rows_at_once).min(self.rows.end);
+            let next = rows.end..(rows.end + self.rows_at_once).min(self.rows.end);
+            let tiles = rows.len() * columns;
+            for (i, row) in rows.clone().enumerate() {
+                let tile = i * columns * S::LANES;
+                let (block, rows, columns) = (tiles * S::LANES, tiling.rows, *columns);
+                // SAFETY: the planes hold `rows_at_once` rows.
+                let (to, gradient_to) = unsafe { (inputs.add(tile), gradients.add(tile)) };
+                let source = self.input;
+                let from =
+                    InputRow { source, map: input, rows, columns, row, to, plane: in_plane, block, line };
+                C::input(simd, from);
+                let (source, to) = (self.gradient, gradient_to);
+                let from =
+                    InputRow { source, map: output, rows, columns, row, to, plane: out_plane, block, line };
+                C::gradient(simd, from);
+            }
+            let ahead = [
+                Prefetch::new(
+                    self.input.tensors(),
+                    tiling.pixel_rows(input, C::INPUT_STEP, next.clone()),
+                    input.width * input.channels,
+                ),
+                Prefetch::new(
+                    self.gradient.tensors(),
+                    tiling.pixel_rows(output, C::OUTPUT_STEP, next),
+                    output.width * output.channels,
+                ),
+            ];
+            // Bit i: sums' plane i holds something.
+            let mut begun: u64 = if row == self.rows.start { 0 } else { u64::MAX };
+            for (i, &(input_plane, gradient_plane, sums_plane)) in C::TERMS.iter().enumerate() {
+                ahead[0].some(simd, i, C::TERMS.len());
+                ahead[1].some(simd, i, C::TERMS.len());
+                // SAFETY: all buffers hold the scheme's planes.
+                unsafe {
+                    simd.call(OuterProduct {
+                        inputs: inputs.add(input_plane * in_plane),
+                        gradients: gradients.add(gradient_plane * out_plane),
+                        channels: input.channels,
+                        tiles,
+                        blocks,
+                        sums: sums.add(sums_plane * self.sums_plane),
+                        first: begun >> sums_plane & 1 == 0,
+                    });
+                }
+                begun |= 1 << sums_plane;
+            }
+            row = rows.end;
+        }
+    }
+}

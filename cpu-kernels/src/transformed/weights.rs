@@ -1,0 +1,124 @@
+//! The weights' way to the transformed domain, and back from there to their gradient.
+
+use super::{PatchTransform, WeightSums, Weights};
+use crate::fused::{load, store};
+use crate::product::panels;
+use crate::simd::Simd;
+
+/// Transforms 3 x 3 weights to `OUT` x `OUT` planes.
+///
+/// # Safety
+/// Weights and planes must be of the sizes that `weights` states.
+#[inline(always)]
+pub(crate) unsafe fn weights_to_planes<S: Simd, T: PatchTransform<3, OUT>, const OUT: usize>(
+    simd: S,
+    weights: &Weights,
+) {
+    for (first, width) in panels::<S>(weights.blocks.len()) {
+        for channel in weights.channels.clone() {
+            for q in 0..width {
+                let out = (weights.blocks.start + first + q) * S::LANES;
+                let left = weights.outputs - out;
+                let to = (first * weights.inputs + channel * width + q) * S::LANES;
+                // SAFETY: the caller's.
+                unsafe {
+                    if left < S::LANES {
+                        forth::<S, T, true, OUT>(simd, weights, channel, out, left, to);
+                    } else {
+                        forth::<S, T, false, OUT>(simd, weights, channel, out, S::LANES, to);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `lanes` output channels of one input channel.
+#[inline(always)]
+unsafe fn forth<S: Simd, T: PatchTransform<3, OUT>, const PART: bool, const OUT: usize>(
+    simd: S,
+    weights: &Weights,
+    channel: usize,
+    out: usize,
+    lanes: usize,
+    to: usize,
+) {
+    let tap = weights.inputs * weights.outputs;
+    let from = weights.weights[channel * weights.outputs + out..].as_ptr();
+    let mut halves = [[simd.zero(); 3]; OUT];
+    for j in 0..3 {
+        let mut w = [simd.zero(); 3];
+        for (i, w) in w.iter_mut().enumerate() {
+            // SAFETY: nine taps of `lanes` weights from this channel and output on.
+            *w = unsafe { load::<S, PART>(simd, from.add((3 * i + j) * tap), lanes) };
+        }
+        for (half, v) in halves.iter_mut().zip(T::apply(simd, w)) {
+            half[j] = v;
+        }
+    }
+    for (i, half) in halves.into_iter().enumerate() {
+        for (j, v) in T::apply(simd, half).into_iter().enumerate() {
+            // SAFETY: the planes hold all channels.
+            unsafe { simd.store(weights.to.add((i * OUT + j) * weights.plane + to), v) };
+        }
+    }
+}
+
+/// Adds up the threads' `IN` x `IN` planes and transforms them back to 3 x 3 weights.
+///
+/// # Safety
+/// Sums and gradient must be of the sizes that `sums` states, its channels this thread's alone.
+#[inline(always)]
+pub(crate) unsafe fn sums_to_weights<S: Simd, T: PatchTransform<IN, 3>, const IN: usize>(
+    simd: S,
+    sums: &WeightSums,
+) {
+    for (first, width) in panels::<S>(sums.outputs.div_ceil(S::LANES)) {
+        for channel in sums.channels.clone() {
+            for q in 0..width {
+                let out = (first + q) * S::LANES;
+                let left = sums.outputs - out;
+                let from = (first * sums.inputs + channel * width + q) * S::LANES;
+                // SAFETY: the caller's.
+                unsafe {
+                    if left < S::LANES {
+                        back::<S, T, true, IN>(simd, sums, from, channel, out, left);
+                    } else {
+                        back::<S, T, false, IN>(simd, sums, from, channel, out, S::LANES);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `lanes` output channels of one input channel.
+#[inline(always)]
+unsafe fn back<S: Simd, T: PatchTransform<IN, 3>, const PART: bool, const IN: usize>(
+    simd: S,
+    sums: &WeightSums,
+    from: usize,
+    channel: usize,
+    out: usize,
+    lanes: usize,
+) {
+    let mut halves = [[simd.zero(); IN]; 3];
+    for j in 0..IN {
+        let mut m = [simd.zero(); IN];
+        for (i, m) in m.iter_mut().enumerate() {
+            // SAFETY: the sums hold all planes.
+            *m = unsafe { sums.load(simd, from + (i * IN + j) * sums.plane) };
+        }
+        for (half, v) in halves.iter_mut().zip(T::apply(simd, m)) {
+            half[j] = v;
+        }
+    }
+    let to = sums.to.wrapping_add(channel * sums.outputs + out);
+    for (i, half) in halves.into_iter().enumerate() {
+        for (j, v) in T::apply(simd, half).into_iter().enumerate() {
+            let tap = (3 * i + j) * sums.inputs * sums.outputs;
+            // SAFETY: nine taps of `lanes` gradients from this channel and output on.
+            unsafe { store::<S, PART>(simd, to.add(tap), v, lanes) };
+        }
+    }
+}
