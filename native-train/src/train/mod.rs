@@ -1,6 +1,7 @@
 //! Training: joint learning (paper eq. 4), its optimizer, checkpoints, metrics, progress and the run that ties them together.
 
 pub mod checkpoint;
+pub mod events;
 pub mod joint;
 pub mod metrics;
 pub mod optimizer;

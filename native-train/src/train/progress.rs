@@ -1,5 +1,6 @@
-//! What a run tells while it goes on: a bar on a terminal, log lines elsewhere, and metrics as JSON lines.
+//! What a run tells while it goes on: a bar on a terminal, log lines elsewhere, and metrics as JSON lines and for TensorBoard.
 
+use super::events::Events;
 use super::joint::LevelResult;
 use super::metrics::{Line, Metrics, StepLine};
 use crate::report::TaskReport;
@@ -35,10 +36,12 @@ impl Sums {
     }
 }
 
-/// Bar, log lines and metrics of one run.
+/// Bar, log lines, metrics and events of one run.
 pub struct Progress {
     bar: ProgressBar,
     metrics: Metrics,
+    events: Events,
+    tasks: Vec<String>,
     terminal: bool,
     steps: u64,
     sums: Sums,
@@ -63,11 +66,12 @@ pub struct At {
 }
 
 impl Progress {
-    /// Starts at step `done` of `steps`; `metrics.jsonl` in `folder` is gone on with.
+    /// Starts at step `done` of `steps`; in `folder`, `metrics.jsonl` is gone on with and an event file is begun. `tasks` are
+    /// the tasks' names.
     ///
     /// # Errors
-    /// If the file cannot be opened for writing.
-    pub fn new(done: u64, steps: u64, folder: &Path) -> std::io::Result<Progress> {
+    /// If the files cannot be opened for writing.
+    pub fn new(done: u64, steps: u64, folder: &Path, tasks: Vec<String>) -> std::io::Result<Progress> {
         let terminal = std::io::stderr().is_terminal();
         let bar = if terminal { ProgressBar::new(steps) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{bar:28} {pos}/{len} steps, {eta} left  {msg}");
@@ -75,11 +79,14 @@ impl Progress {
         bar.set_position(done);
         bar.reset_eta();
         let metrics = Metrics::open(&folder.join("metrics.jsonl"), done, steps)?;
+        let events = Events::create(folder, done)?;
         let now = Instant::now();
         let (lined, written) = (now, now);
         Ok(Progress {
             bar,
             metrics,
+            events,
+            tasks,
             terminal,
             steps,
             sums: Sums::default(),
@@ -125,7 +132,7 @@ impl Progress {
         }
         self.written = Instant::now();
         let At { step, epoch, rate, seconds, waited } = at;
-        self.metrics.append(&Line::Step(StepLine {
+        self.write(&Line::Step(StepLine {
             step,
             epoch: round(epoch),
             rate,
@@ -152,7 +159,12 @@ impl Progress {
         let images = tasks.first().and_then(|t| t.levels.first()).and_then(|l| l.images).unwrap_or(0);
         let line = line.collect::<Vec<_>>().join(", ");
         self.say(&format!("step {step}: {line} (levels 1 up, on {images} test images)"));
-        self.metrics.append(&Line::Evaluation { step, tasks: tasks.to_vec() })
+        self.write(&Line::Evaluation { step, tasks: tasks.to_vec() })
+    }
+
+    fn write(&mut self, line: &Line) -> std::io::Result<()> {
+        self.metrics.append(line)?;
+        self.events.line(line, &self.tasks)
     }
 
     /// Takes the bar away.

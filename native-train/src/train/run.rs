@@ -178,7 +178,8 @@ impl Run {
         // is noticed before time is spent.
         self.checkpoint().write(&self.output.last_checkpoint())?;
         std::fs::write(folder.join("config.toml"), &self.config_text).with_context(place)?;
-        let mut progress = Progress::new(self.step, self.steps, &folder).with_context(place)?;
+        let names = self.sets.iter().map(|s| s.name.clone()).collect();
+        let mut progress = Progress::new(self.step, self.steps, &folder, names).with_context(place)?;
         let half = (self.config.training.half_size * self.steps as f64) as u64;
         let scale = move |step| if step < half { Scale::Half } else { Scale::Full };
         let mut batches = Prefetch::new(self.loaders()?, self.step..self.steps, scale)?;
