@@ -9,6 +9,8 @@ pub mod cpu;
 mod engine;
 mod error;
 pub mod gpu;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
 
 pub use checks::softmax;
 pub use cpu::CpuEngine;

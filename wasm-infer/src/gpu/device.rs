@@ -41,6 +41,10 @@ impl Gpu {
         if wgpu::Instance::enabled_backend_features().is_empty() {
             return Err(no_adapter("this program was built without GPU support".into()));
         }
+        #[cfg(target_arch = "wasm32")]
+        if !super::browser::offered() {
+            return Err(no_adapter("this browser has no WebGPU, or keeps it from this page".into()));
+        }
         let instance = wgpu::Instance::default();
         let options = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
@@ -48,6 +52,8 @@ impl Gpu {
         };
         let adapter = instance.request_adapter(&options).await.map_err(|e| no_adapter(e.to_string()))?;
         let info = adapter.get_info();
+        #[cfg(target_arch = "wasm32")]
+        let info = wgpu::AdapterInfo { name: super::browser::name().await.unwrap_or(info.name), ..info };
         let limits = limits(&info.name, &adapter.limits())?;
         let descriptor = wgpu::DeviceDescriptor { required_limits: limits.clone(), ..Default::default() };
         let (device, queue) =

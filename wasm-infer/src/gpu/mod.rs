@@ -12,6 +12,8 @@
 //! Maps are `[images][channels / 4][height][width]`, four channels an element. A level is one compute pass and one
 //! submit, and only the logits come back.
 
+#[cfg(target_arch = "wasm32")]
+mod browser;
 mod device;
 mod kernels;
 mod memory;

@@ -1,0 +1,249 @@
+//! The face that JavaScript and TypeScript see.
+//!
+//! Every error is an `Error` whose message says what was wrong. Calls may overlap: while a run waits, shards can be
+//! inserted and freed and other runs begun.
+
+use crate::gpu::Gpu;
+use dvn::{Manifest, Network, ShardId};
+use std::fmt::Display;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+/** A measured accuracy. */
+export interface Accuracy {
+  /** Mean over the seeds, percent. */
+  percent: number;
+  /** Test images behind it. */
+  images: number;
+  /** Training runs behind it. */
+  seeds: number;
+}
+
+/** A level's costs and what it is worth. */
+export interface LevelInfo {
+  /** From 1. */
+  level: number;
+  /** Unit numbers, in the order in which they joined. */
+  units: number[];
+  /** Numbers that inference must keep, everything counted. */
+  parameters: number;
+  /** 4 per parameter. */
+  bytes: number;
+  /** Multiply-accumulates for one image. */
+  macs: number;
+  /** Bytes of feature maps for one image. */
+  activation_bytes: number;
+  accuracy?: Accuracy;
+}
+
+/** What an image must be like: RGB, `size` x `size`, `(value / 255 - mean) / std`. */
+export interface InputInfo {
+  size: number;
+  mean: [number, number, number];
+  std: [number, number, number];
+}
+
+export interface TaskInfo {
+  name: string;
+  /** The name for people. */
+  title: string;
+  /** In the order of the probabilities. */
+  classes: string[];
+  input: InputInfo;
+  /** All units' numbers, in the order in which they join. */
+  order: number[];
+  levels: LevelInfo[];
+}
+
+/** A file of weights. */
+export interface ShardInfo {
+  file: string;
+  bytes: number;
+  /** Lower-case hexadecimal. */
+  sha256: string;
+}
+
+/** The content of model.json, and what follows from it. */
+export interface ModelInfo {
+  format: "dvn-model";
+  version: 1;
+  name: string;
+  backbone: string;
+  /** The units' shares of every layer. */
+  units: number[];
+  tasks: TaskInfo[];
+  shards: ShardInfo[];
+  training?: { command: string; program: string; seed: number; epochs: number };
+}
+"#;
+
+/// Tells a person with the console open what went wrong: WebAssembly itself only says `unreachable`.
+#[wasm_bindgen(start)]
+fn start() {
+    std::panic::set_hook(Box::new(|panic| web_sys::console::error_1(&panic.to_string().into())));
+}
+
+/// A model's description: model.json, checked.
+#[wasm_bindgen]
+#[derive(Clone, Debug)]
+pub struct Model(Rc<Parsed>);
+
+#[derive(Debug)]
+struct Parsed {
+    manifest: Manifest,
+    network: Network,
+}
+
+#[wasm_bindgen]
+impl Model {
+    /// Reads model.json and checks it.
+    pub fn parse(json: &str) -> Result<Model, JsError> {
+        let (manifest, network) = Manifest::parse(json.as_bytes()).map_err(js)?;
+        Ok(Model(Rc::new(Parsed { manifest, network })))
+    }
+
+    /// Everything that model.json says, and each level's activation_bytes.
+    #[wasm_bindgen(unchecked_return_type = "ModelInfo")]
+    pub fn describe(&self) -> Result<JsValue, JsError> {
+        let Parsed { manifest, network } = &*self.0;
+        let mut info = serde_json::to_value(manifest).map_err(js)?;
+        for (task, described) in manifest.tasks.iter().enumerate() {
+            for (l, level) in described.levels.iter().enumerate() {
+                let plan = network.plan(task, level.level).map_err(js)?;
+                info["tasks"][task]["levels"][l]["activation_bytes"] = plan.costs().activation_bytes.into();
+            }
+        }
+        js_sys::JSON::parse(&info.to_string()).map_err(|_| JsError::new("the description is no JSON"))
+    }
+
+    /// The files that a level needs, in the order of their first use. Tasks count from 0, levels from 1.
+    pub fn shards(&self, task: usize, level: usize) -> Result<Vec<String>, JsError> {
+        let plan = self.0.network.plan(task, level).map_err(js)?;
+        Ok(plan.shards().iter().map(ShardId::to_string).collect())
+    }
+}
+
+/// Runs any level of a model.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Engine {
+    engine: crate::Engine,
+    model: Rc<Parsed>,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// An engine on the visitor's GPU, after a self-test.
+    pub async fn webgpu(model: &Model) -> Result<Engine, JsError> {
+        let model = model.0.clone();
+        let gpu = Gpu::request().await.map_err(js)?;
+        Ok(Engine { engine: crate::Engine::gpu(gpu, model.network.clone()), model })
+    }
+
+    /// An engine on the CPU.
+    pub async fn cpu(model: &Model) -> Engine {
+        let model = model.0.clone();
+        Engine { engine: crate::Engine::cpu(model.network.clone()), model }
+    }
+
+    /// Which kind of engine it is.
+    #[wasm_bindgen(getter, unchecked_return_type = "\"webgpu\" | \"cpu\"")]
+    pub fn kind(&self) -> String {
+        match &self.engine {
+            crate::Engine::Cpu(_) => "cpu".into(),
+            crate::Engine::Gpu(_) => "webgpu".into(),
+        }
+    }
+
+    /// The GPU's name as far as the browser tells it, or which instructions the CPU engine uses.
+    #[wasm_bindgen(getter)]
+    pub fn adapter(&self) -> String {
+        match &self.engine {
+            crate::Engine::Cpu(_) if cfg!(target_feature = "relaxed-simd") => {
+                "WebAssembly, relaxed SIMD".into()
+            }
+            crate::Engine::Cpu(_) => "WebAssembly, SIMD".into(),
+            crate::Engine::Gpu(engine) => engine.gpu().name().into(),
+        }
+    }
+
+    /// Whether the adapter only imitates a GPU.
+    #[wasm_bindgen(getter)]
+    pub fn software(&self) -> bool {
+        matches!(&self.engine, crate::Engine::Gpu(engine) if engine.gpu().software())
+    }
+
+    /// Keeps a shard, after checking its length, its SHA-256 and its content.
+    pub fn insert(&self, file: &str, bytes: &[u8]) -> Result<(), JsError> {
+        let id: ShardId = file.parse().map_err(js)?;
+        let shard = self.model.manifest.open(&self.model.network, id, bytes).map_err(js)?;
+        self.engine.insert(id, shard).map_err(js)
+    }
+
+    /// Frees every shard that is not named, and the feature maps.
+    pub fn retain(&self, files: Vec<String>) -> Result<(), JsError> {
+        let keep = files.iter().map(|f| f.parse()).collect::<Result<Vec<ShardId>, _>>().map_err(js)?;
+        self.engine.retain(&keep);
+        Ok(())
+    }
+
+    /// The files that are kept.
+    pub fn resident(&self) -> Vec<String> {
+        self.engine.resident().iter().map(ShardId::to_string).collect()
+    }
+
+    /// Bytes of the weights that are kept.
+    #[wasm_bindgen(js_name = residentBytes)]
+    pub fn resident_bytes(&self) -> f64 {
+        self.engine.resident_bytes() as f64
+    }
+
+    /// Bytes allocated for feature maps at present.
+    #[wasm_bindgen(js_name = activationBytes)]
+    pub fn activation_bytes(&self) -> f64 {
+        self.engine.activation_bytes() as f64
+    }
+
+    /// The probabilities of every class, images x classes. `rgb` holds images x size x size x 3 bytes.
+    pub async fn run(
+        &self,
+        task: usize,
+        level: usize,
+        rgb: Vec<u8>,
+        images: usize,
+    ) -> Result<Vec<f32>, JsError> {
+        let plan = self.model.network.plan(task, level).map_err(js)?;
+        // The task is there: it has a plan.
+        let how = self.model.manifest.tasks[task].input;
+        let mut input = vec![0.0; rgb.len()];
+        dvn::pixels::normalise(&rgb, &how.mean, &how.std, &mut input);
+        drop(rgb);
+        let mut rows = self.engine.run(task, level, &input, images).await.map_err(js)?;
+        crate::softmax(&mut rows, plan.classes());
+        Ok(rows)
+    }
+
+    /// Whether the GPU is gone; then only a new engine helps.
+    pub fn lost(&self) -> bool {
+        matches!(&self.engine, crate::Engine::Gpu(engine) if engine.gpu().lost().is_some())
+    }
+}
+
+/// Crops a picture to the square in its middle and resamples that to size x size RGB, as the trainer does. `channels` is 3
+/// or 4.
+#[wasm_bindgen]
+pub fn resize(
+    pixels: &[u8],
+    width: usize,
+    height: usize,
+    channels: usize,
+    size: usize,
+) -> Result<Vec<u8>, JsError> {
+    dvn::pixels::resize(pixels, width, height, channels, size).map_err(js)
+}
+
+fn js(error: impl Display) -> JsError {
+    JsError::new(&error.to_string())
+}
