@@ -113,14 +113,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         peak_bytes: peak_bytes(),
     };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&measured)?);
+        outln!("{}", serde_json::to_string_pretty(&measured)?);
         return Ok(ExitCode::SUCCESS);
     }
     let m = &measured;
-    println!("{}, batch {} of each task, {} threads", m.network, m.batch, m.threads);
-    println!(
+    outln!("{}, batch {} of each task, {} threads", m.network, m.batch, m.threads);
+    outln!(
         "  {:.1} images/s through all levels, {:.0} GFLOP/s counted as direct convolution",
-        m.images_per_s, m.gflop_per_s
+        m.images_per_s,
+        m.gflop_per_s
     );
     for (name, seconds) in [
         ("forward", m.forward_s),
@@ -130,10 +131,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         ("packing, loss, other", m.other_s),
         ("a step", m.step_s),
     ] {
-        println!("  {name:22}{:9.1} ms {:5.1} %", 1e3 * seconds, 100.0 * seconds / m.step_s);
+        outln!("  {name:22}{:9.1} ms {:5.1} %", 1e3 * seconds, 100.0 * seconds / m.step_s);
     }
     if let Some(bytes) = m.peak_bytes {
-        println!("  peak memory {:.2} GB", bytes as f64 / 1e9);
+        outln!("  peak memory {:.2} GB", bytes as f64 / 1e9);
     }
     Ok(ExitCode::SUCCESS)
 }

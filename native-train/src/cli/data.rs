@@ -66,7 +66,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 written.extend(make::strip(&data, &strip)?);
             }
             for path in written {
-                println!("{}", path.display());
+                outln!("{}", path.display());
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -95,9 +95,9 @@ fn fetch_all(names: &[String], dir: &Path, url: Option<String>) -> anyhow::Resul
         bar.finish_and_clear();
         match fetched? {
             Fetched::AlreadyThere(folder) => {
-                println!("{} is there already; remove it to fetch it anew", folder.display());
+                outln!("{} is there already; remove it to fetch it anew", folder.display());
             }
-            Fetched::Unpacked(folder) => println!("{}", folder.display()),
+            Fetched::Unpacked(folder) => outln!("{}", folder.display()),
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -105,12 +105,12 @@ fn fetch_all(names: &[String], dir: &Path, url: Option<String>) -> anyhow::Resul
 
 fn report(check: &Check, json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        println!("{}", serde_json::to_string_pretty(check)?);
+        outln!("{}", serde_json::to_string_pretty(check)?);
     } else {
-        println!("{}", table(check));
+        outln!("{}", table(check));
         let numbers = |x: [f32; 3]| x.map(|x| format!("{x:.4}")).join(" ");
-        println!("training images: mean {}, standard deviation {}", numbers(check.mean), numbers(check.std));
-        println!("classes: {}", check.classes.join(", "));
+        outln!("training images: mean {}, standard deviation {}", numbers(check.mean), numbers(check.std));
+        outln!("classes: {}", check.classes.join(", "));
     }
     Ok(if check.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -38,7 +38,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let bytes = onnx::write(&model, t, level, &args.onnx)?;
     let (size, classes) = (task.input.size, task.classes.len());
-    println!(
+    outln!(
         "{}: {}, level {level} of {}, {:.2} MB, ONNX opset {}",
         args.onnx.display(),
         task.title,
@@ -46,8 +46,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         bytes as f64 / 1e6,
         onnx::OPSET
     );
-    println!("  in:  {} [N, 3, {size}, {size}], RGB, 0 to 1", onnx::INPUT);
-    println!("  out: {} [N, {classes}], class names in the metadata", onnx::OUTPUT);
+    outln!("  in:  {} [N, 3, {size}, {size}], RGB, 0 to 1", onnx::INPUT);
+    outln!("  out: {} [N, {classes}], class names in the metadata", onnx::OUTPUT);
     Ok(ExitCode::SUCCESS)
 }
 

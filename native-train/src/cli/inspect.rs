@@ -26,8 +26,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     if !args.json {
         let units: Vec<String> = manifest.units.iter().map(|u| format!("{u:.3}")).collect();
-        println!("{}: {}, units {}", manifest.name, manifest.backbone, units.join(" "));
-        println!(
+        outln!("{}: {}, units {}", manifest.name, manifest.backbone, units.join(" "));
+        outln!(
             "{} shards, {:.2} MB, {} parameters; every file has its length and hash, every tensor its shape",
             manifest.shards.len(),
             bytes as f64 / 1e6,
@@ -35,7 +35,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         );
         for task in &manifest.tasks {
             let order: Vec<String> = task.order.iter().map(|u| u.to_string()).collect();
-            println!(
+            outln!(
                 "{}: {} classes, {}x{} pixels, units join in the order {}",
                 task.title,
                 task.classes.len(),
@@ -45,7 +45,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             );
         }
         if let Some(t) = &manifest.training {
-            println!("made by {}: {}, seed {}, {:.1} epochs", t.program, t.command, t.seed, t.epochs);
+            outln!("made by {}: {}, seed {}, {:.1} epochs", t.program, t.command, t.seed, t.epochs);
         }
     }
     print(&Report::of_manifest(manifest, network)?, args.json)?;

@@ -1,6 +1,14 @@
 //! The command line of `dvn-train`.
 
+/// `println!` that gives its error back, such as a reader that went away, instead of a panic.
+macro_rules! outln {
+    ($($words:tt)*) => {
+        std::io::Write::write_fmt(&mut std::io::stdout().lock(), format_args!("{}\n", format_args!($($words)*)))?
+    };
+}
+
 mod bench;
+mod data;
 mod eval;
 mod export;
 mod inspect;
@@ -25,6 +33,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Train(train::Args),
+    Data(data::Args),
     Eval(eval::Args),
     Predict(predict::Args),
     Inspect(inspect::Args),
@@ -41,6 +50,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Train(args) => train::run(args),
+            Command::Data(args) => data::run(args),
             Command::Eval(args) => eval::run(args),
             Command::Predict(args) => predict::run(args),
             Command::Inspect(args) => inspect::run(args),
@@ -54,9 +64,9 @@ impl Cli {
 /// Prints a report as JSON or as a table.
 fn print(report: &crate::report::Report, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
+        outln!("{}", serde_json::to_string_pretty(report)?);
     } else {
-        println!("{}", report.table());
+        outln!("{}", report.table());
     }
     Ok(())
 }

@@ -89,9 +89,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             wasm_infer::softmax(&mut probabilities, task.classes.len());
             let mut ranked: Vec<usize> = (0..probabilities.len()).collect();
             ranked.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-            println!("{}: {}, level {level} of {}", path.display(), task.title, task.levels.len());
+            outln!("{}: {}, level {level} of {}", path.display(), task.title, task.levels.len());
             for &class in ranked.iter().take(5) {
-                println!("  {:5.1} %  {}", 100.0 * probabilities[class], task.classes[class]);
+                outln!("  {:5.1} %  {}", 100.0 * probabilities[class], task.classes[class]);
             }
         }
     }

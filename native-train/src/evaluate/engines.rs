@@ -11,13 +11,15 @@ use dvn::folder::ModelFolder;
 use dvn::{Network, Plan, Shard, ShardId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wasm_infer::CpuEngine;
+use wasm_infer::{CpuEngine, Gpu, GpuEngine};
 
 /// Which engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// The project's own CPU engine, the one that browsers without WebGPU run.
     Cpu,
+    /// The project's GPU engine, over Vulkan, Metal or DirectX 12.
+    Wgpu,
     /// candle's built-in operations.
     Candle,
 }
@@ -31,6 +33,14 @@ impl Kind {
         let network = model.network();
         match self {
             Kind::Cpu => Ok(Box::new(cpu(network, |id| Ok(model.read(id)?))?)),
+            Kind::Wgpu => {
+                let gpu = wasm_infer::block_on(Gpu::request())?;
+                let engine = GpuEngine::new(gpu.clone(), network.clone());
+                for id in network.shards() {
+                    engine.insert(id, model.read(id)?)?;
+                }
+                Ok(Box::new(Wgpu { gpu, engine }))
+            }
             Kind::Candle => {
                 let shards = network.shards().into_iter().map(|id| Ok((id, model.read(id)?)));
                 Ok(candle(network.clone(), shards.collect::<anyhow::Result<_>>()?))
@@ -63,6 +73,23 @@ impl Engine for CpuEngine {
 
     fn run(&mut self, task: usize, level: usize, input: &[f32], images: usize) -> anyhow::Result<Vec<f32>> {
         Ok(CpuEngine::run(self, task, level, input, images)?)
+    }
+}
+
+/// The GPU engine with the adapter that it runs on.
+struct Wgpu {
+    gpu: Arc<Gpu>,
+    engine: GpuEngine,
+}
+
+impl Engine for Wgpu {
+    fn name(&self) -> String {
+        let kind = if self.gpu.software() { " (a software adapter, not a GPU)" } else { "" };
+        format!("wgpu on {}{kind}", self.gpu.name())
+    }
+
+    fn run(&mut self, task: usize, level: usize, input: &[f32], images: usize) -> anyhow::Result<Vec<f32>> {
+        Ok(wasm_infer::block_on(self.engine.run(task, level, input, images))?)
     }
 }
 
