@@ -12,6 +12,7 @@ mod steps;
 mod suite;
 mod summary;
 mod toolchain;
+mod vulkan;
 mod wasm;
 
 use std::path::PathBuf;

@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::site::Site;
 use crate::steps::{Steps, seconds};
 use crate::summary::{Counts, End, Outcome, table};
-use crate::{browser, npm, page, server, toolchain, wasm};
+use crate::{browser, npm, page, server, toolchain, vulkan, wasm};
 
 /// A step of the suite; their order is the order they run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -83,7 +83,10 @@ impl Step {
             Self::Clippy => {
                 check(cargo(project, "clippy --release --workspace --all-targets -- -D warnings"))
             }
-            Self::Rust => count(cargo(project, "test --release --workspace --no-fail-fast")),
+            Self::Rust => {
+                vulkan::driver()?;
+                count(cargo(project, "test --release --workspace --no-fail-fast"))
+            }
             Self::Lint => {
                 npm::install(&web)?;
                 check(npm::npm(&web, ["run", "--silent", "lint"]))
