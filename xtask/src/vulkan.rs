@@ -19,7 +19,7 @@ const DRIVERS: [&str; 4] = [
 pub fn driver() -> Result<()> {
     let listed =
         |folder: &&str| Path::new(folder).read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    if !cfg!(target_os = "linux") || DRIVERS.iter().any(|folder| listed(&folder)) {
+    if !cfg!(target_os = "linux") || DRIVERS.iter().any(listed) {
         return Ok(());
     }
     println!("  installing a Vulkan driver (mesa-vulkan-drivers) ...");

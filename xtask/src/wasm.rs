@@ -61,7 +61,8 @@ impl Build {
 
     /// Runs cargo, which knows by itself what is fresh; returns the module.
     fn compile(&self, project: &Project, toolchain: &Toolchain) -> Result<PathBuf> {
-        let target_dir = project.wasm_target();
+        // A folder for each build: in a shared one they would push each other out at every start.
+        let target_dir = project.wasm_target().join(self.name);
         let status = toolchain
             .cargo_build()
             .args(["--package", "wasm-infer", "--lib", "--profile", "wasm"])
