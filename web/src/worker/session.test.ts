@@ -16,13 +16,13 @@ const LEVELS = [
 
 class FakeEngine implements Engine {
   static made: FakeEngine[] = [];
-  software = false;
   isLost = false;
   private readonly held = new Map<string, Uint8Array>();
 
   constructor(
     readonly kind: "webgpu" | "cpu",
     readonly adapter: string,
+    readonly software = false,
   ) {
     FakeEngine.made.push(this);
   }
@@ -216,12 +216,12 @@ describe("which engine", () => {
       throw new Error("the driver is blocked");
     };
     expect((await open()).choice.why).toContain("the driver is blocked");
-    surface.Engine.webgpu = async () => new FakeEngine("webgpu", "SwiftShader");
+    surface.Engine.webgpu = async () => new FakeEngine("webgpu", "SwiftShader", true);
     expect((await open()).choice).toMatchObject({ kind: "cpu", why: expect.stringContaining("SwiftShader") });
   });
 
   test("what the visitor asks for", async () => {
-    surface.Engine.webgpu = async () => new FakeEngine("webgpu", "SwiftShader");
+    surface.Engine.webgpu = async () => new FakeEngine("webgpu", "SwiftShader", true);
     expect((await open({}, "webgpu")).choice).toMatchObject({ kind: "webgpu", why: "" });
     expect((await open({}, "cpu")).choice).toMatchObject({ kind: "cpu", why: "" });
   });

@@ -18,10 +18,6 @@ const AT_ONCE = 4;
 const MOST_RUNS = 30;
 const LONGEST = 1500;
 
-/** Names of adapters that only imitate a GPU, which not every browser says otherwise. On them the CPU engine is
- *  many times faster. */
-const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render/i;
-
 export interface Surroundings {
   surface: Surface;
   build: "simd" | "relaxed";
@@ -213,7 +209,7 @@ async function makeEngine(
   if (around.hasGpu) {
     try {
       const engine = await Engine.webgpu(model);
-      if (wish === "webgpu" || !(engine.software || SOFTWARE.test(engine.adapter))) return done(engine, "");
+      if (wish === "webgpu" || !engine.software) return done(engine, "");
       why = `the browser's WebGPU is only imitated in software (${engine.adapter}), which is slower`;
       engine.free();
     } catch (error) {
