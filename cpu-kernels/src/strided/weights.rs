@@ -2,15 +2,26 @@
 
 use super::KERNEL;
 use crate::simd::{Kernel, Simd};
-use crate::transformed::{PatchTransform, WeightSums, Weights, sums_to_weights, weights_to_planes};
+use crate::transformed::{
+    PatchTransform, Planes, WeightSums, WeightTransform, Weights, sums_to_weights, weights_to_planes,
+};
 
-/// Three weights to their planes.
-struct Planes;
+/// Three weights to their planes, in both dimensions.
+struct Kernels;
 
-impl PatchTransform<3, KERNEL> for Planes {
+impl WeightTransform for Kernels {
     #[inline(always)]
-    fn apply<S: Simd>(s: S, w: [S::V; 3]) -> [S::V; KERNEL] {
-        [w[0], w[1], s.add(w[0], w[2]), w[2]]
+    unsafe fn apply<S: Simd>(s: S, w: [[S::V; 3]; 3], to: Planes) {
+        let sum = [s.add(w[0][0], w[2][0]), s.add(w[0][1], w[2][1]), s.add(w[0][2], w[2][2])];
+        for (i, row) in [w[0], w[1], sum, w[2]].into_iter().enumerate() {
+            // SAFETY: the caller's.
+            unsafe {
+                to.put(s, KERNEL * i, row[0]);
+                to.put(s, KERNEL * i + 1, row[1]);
+                to.put(s, KERNEL * i + 2, s.add(row[0], row[2]));
+                to.put(s, KERNEL * i + 3, row[2]);
+            }
+        }
     }
 }
 
@@ -23,11 +34,11 @@ impl Kernel for Forth<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes `Weights` gives them weights and planes of these sizes.
-        unsafe { weights_to_planes::<S, Planes, KERNEL>(simd, &self.0) };
+        unsafe { weights_to_planes::<S, Kernels>(simd, &self.0) };
     }
 }
 
-/// The adjoint of [`Planes`].
+/// The adjoint of [`Kernels`] in one dimension.
 struct Adjoint;
 
 impl PatchTransform<KERNEL, 3> for Adjoint {

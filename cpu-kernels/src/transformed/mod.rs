@@ -15,7 +15,7 @@ pub(crate) use convolve::{Convolution, convolve};
 pub(crate) use output::store_tiles;
 pub(crate) use patch::each_patch;
 pub(crate) use weight_gradient::weight_gradient;
-pub(crate) use weights::{sums_to_weights, weights_to_planes};
+pub(crate) use weights::{Planes, WeightTransform, sums_to_weights, weights_to_planes};
 
 use crate::fused::{Sink, Source};
 use crate::shape::Map;

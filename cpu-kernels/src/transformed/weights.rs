@@ -5,15 +5,41 @@ use crate::fused::{load, store};
 use crate::product::panels;
 use crate::simd::Simd;
 
-/// Transforms 3 x 3 weights to `OUT` x `OUT` planes.
+/// A transform of 3 x 3 weights, written out so that little is alive at a time: V8 allocates registers in the order of the
+/// code, and on whole batches of small maps this is where the time goes.
+pub(crate) trait WeightTransform {
+    /// Transforms `w`, by rows, and writes every plane.
+    ///
+    /// # Safety
+    /// The planes must have room for a vector.
+    unsafe fn apply<S: Simd>(simd: S, w: [[S::V; 3]; 3], to: Planes);
+}
+
+/// One place in all planes.
+#[derive(Clone, Copy)]
+pub(crate) struct Planes {
+    to: *mut f32,
+    plane: usize,
+}
+
+impl Planes {
+    /// Writes the vector of plane `i`.
+    ///
+    /// # Safety
+    /// The plane must have room for a vector.
+    #[inline(always)]
+    pub(crate) unsafe fn put<S: Simd>(self, simd: S, i: usize, v: S::V) {
+        // SAFETY: the caller's.
+        unsafe { simd.store(self.to.add(i * self.plane), v) };
+    }
+}
+
+/// Transforms weights to planes.
 ///
 /// # Safety
 /// Weights and planes must be of the sizes that `weights` states.
 #[inline(always)]
-pub(crate) unsafe fn weights_to_planes<S: Simd, T: PatchTransform<3, OUT>, const OUT: usize>(
-    simd: S,
-    weights: &Weights,
-) {
+pub(crate) unsafe fn weights_to_planes<S: Simd, T: WeightTransform>(simd: S, weights: &Weights) {
     for (first, width) in panels::<S>(weights.blocks.len()) {
         for channel in weights.channels.clone() {
             for q in 0..width {
@@ -23,9 +49,9 @@ pub(crate) unsafe fn weights_to_planes<S: Simd, T: PatchTransform<3, OUT>, const
                 // SAFETY: the caller's.
                 unsafe {
                     if left < S::LANES {
-                        forth::<S, T, true, OUT>(simd, weights, channel, out, left, to);
+                        forth::<S, T, true>(simd, weights, channel, out, left, to);
                     } else {
-                        forth::<S, T, false, OUT>(simd, weights, channel, out, S::LANES, to);
+                        forth::<S, T, false>(simd, weights, channel, out, S::LANES, to);
                     }
                 }
             }
@@ -35,7 +61,7 @@ pub(crate) unsafe fn weights_to_planes<S: Simd, T: PatchTransform<3, OUT>, const
 
 /// `lanes` output channels of one input channel.
 #[inline(always)]
-unsafe fn forth<S: Simd, T: PatchTransform<3, OUT>, const PART: bool, const OUT: usize>(
+unsafe fn forth<S: Simd, T: WeightTransform, const PART: bool>(
     simd: S,
     weights: &Weights,
     channel: usize,
@@ -45,23 +71,15 @@ unsafe fn forth<S: Simd, T: PatchTransform<3, OUT>, const PART: bool, const OUT:
 ) {
     let tap = weights.inputs * weights.outputs;
     let from = weights.weights[channel * weights.outputs + out..].as_ptr();
-    let mut halves = [[simd.zero(); 3]; OUT];
-    for j in 0..3 {
-        let mut w = [simd.zero(); 3];
-        for (i, w) in w.iter_mut().enumerate() {
+    let mut w = [[simd.zero(); 3]; 3];
+    for (i, row) in w.iter_mut().enumerate() {
+        for (j, w) in row.iter_mut().enumerate() {
             // SAFETY: nine taps of `lanes` weights from this channel and output on.
             *w = unsafe { load::<S, PART>(simd, from.add((3 * i + j) * tap), lanes) };
         }
-        for (half, v) in halves.iter_mut().zip(T::apply(simd, w)) {
-            half[j] = v;
-        }
     }
-    for (i, half) in halves.into_iter().enumerate() {
-        for (j, v) in T::apply(simd, half).into_iter().enumerate() {
-            // SAFETY: the planes hold all channels.
-            unsafe { simd.store(weights.to.add((i * OUT + j) * weights.plane + to), v) };
-        }
-    }
+    // SAFETY: the planes hold all channels.
+    unsafe { T::apply(simd, w, Planes { to: weights.to.add(to), plane: weights.plane }) };
 }
 
 /// Adds up the threads' `IN` x `IN` planes and transforms them back to 3 x 3 weights.

@@ -107,7 +107,7 @@ impl Kernel for Forth<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes `Weights` gives them weights and planes of these sizes.
-        unsafe { weights_to_planes::<S, transform::Kernel, PATCH>(simd, &self.0) };
+        unsafe { weights_to_planes::<S, transform::Kernel>(simd, &self.0) };
     }
 }
 

@@ -6,7 +6,7 @@
 //! multiplication; the adjoint pair has them in the kernel's, which is used once where the other is used for each tile.
 
 use crate::simd::Simd;
-use crate::transformed::PatchTransform;
+use crate::transformed::{PatchTransform, Planes, WeightTransform};
 
 const A: f64 = 0.625;
 const B: f64 = 1.5;
@@ -45,23 +45,46 @@ impl PatchTransform<6, 6> for Input {
     }
 }
 
-/// Three kernel values to the six points, without the Lagrange factors.
+/// Three kernel values to the six points in both dimensions, without the Lagrange factors.
 pub(super) struct Kernel;
 
-impl PatchTransform<3, 6> for Kernel {
+impl WeightTransform for Kernel {
     #[inline(always)]
-    fn apply<S: Simd>(s: S, w: [S::V; 3]) -> [S::V; 6] {
-        let (a, b) = (constant(s, A), constant(s, B));
-        let even_a = s.fma(constant(s, A * A), w[2], w[0]);
-        let even_b = s.fma(constant(s, B * B), w[2], w[0]);
-        [
-            w[0],
-            s.fma(a, w[1], even_a),
-            s.fnma(a, w[1], even_a),
-            s.fma(b, w[1], even_b),
-            s.fnma(b, w[1], even_b),
-            w[2],
-        ]
+    unsafe fn apply<S: Simd>(s: S, w: [[S::V; 3]; 3], to: Planes) {
+        // SAFETY: the caller's.
+        unsafe {
+            kernel_row(s, w[0], 0, to);
+            kernel_row(s, w[2], 5, to);
+            for (point, first) in [(A, 1), (B, 3)] {
+                let (p, p2) = (constant(s, point), constant(s, point * point));
+                let even =
+                    [s.fma(p2, w[2][0], w[0][0]), s.fma(p2, w[2][1], w[0][1]), s.fma(p2, w[2][2], w[0][2])];
+                let sum =
+                    [s.fma(p, w[1][0], even[0]), s.fma(p, w[1][1], even[1]), s.fma(p, w[1][2], even[2])];
+                kernel_row(s, sum, first, to);
+                let difference =
+                    [s.fnma(p, w[1][0], even[0]), s.fnma(p, w[1][1], even[1]), s.fnma(p, w[1][2], even[2])];
+                kernel_row(s, difference, first + 1, to);
+            }
+        }
+    }
+}
+
+/// A row of three to the six points, which are row `row` of the planes.
+///
+/// # Safety
+/// The planes must have room for a vector.
+#[inline(always)]
+unsafe fn kernel_row<S: Simd>(s: S, w: [S::V; 3], row: usize, to: Planes) {
+    // SAFETY: the caller's.
+    unsafe {
+        to.put(s, 6 * row, w[0]);
+        to.put(s, 6 * row + 5, w[2]);
+        for (point, first) in [(A, 1), (B, 3)] {
+            let even = s.fma(constant(s, point * point), w[2], w[0]);
+            to.put(s, 6 * row + first, s.fma(constant(s, point), w[1], even));
+            to.put(s, 6 * row + first + 1, s.fnma(constant(s, point), w[1], even));
+        }
     }
 }
 
