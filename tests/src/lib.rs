@@ -4,11 +4,13 @@
 //! execution of the plan ([`reference`](reference::logits)). Every engine is a [`Runner`], and every runner is held
 //! to the same cases.
 
+pub mod candle;
 pub mod case;
 pub mod images;
 pub mod random;
 pub mod reference;
 pub mod runner;
 
+pub use candle::CandleRunner;
 pub use case::Case;
 pub use runner::{Agreement, EngineRunner, Runner, agreement};

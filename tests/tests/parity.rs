@@ -2,7 +2,7 @@
 //! batches, the rule's orders and given ones, every task and level.
 
 use dvn_tests::case::Sizes;
-use dvn_tests::{Case, EngineRunner, Runner, agreement, reference};
+use dvn_tests::{CandleRunner, Case, EngineRunner, Runner, agreement, reference};
 use wasm_infer::{Engine, Gpu};
 
 /// Every network here has two tasks of different sizes, so that one engine serves both.
@@ -57,4 +57,9 @@ fn the_gpu_engine_agrees_with_the_reference() {
         .expect("an adapter: on a machine without a GPU, Mesa's lavapipe");
     println!("{}{}", gpu.name(), if gpu.software() { ", a software adapter" } else { "" });
     hold(|case| Box::new(EngineRunner::new("wgpu", Engine::gpu(gpu.clone(), case.network.clone()))));
+}
+
+#[test]
+fn candle_agrees_with_the_reference() {
+    hold(|case| Box::new(CandleRunner::new(case)));
 }
