@@ -5,14 +5,14 @@ use crate::fused::{
     InferenceStore, JoinRows, MaskJoinStore, MaskNormReluStore, PlainStore, Sink, Source, StatisticsStore,
     join_all,
 };
-use crate::operands::{Activation, Gradient, Input, InputGradient, Join, Output, Sums};
-use crate::parallel::{self, Shared};
+use crate::operands::{Activation, Gradient, Input, InputGradient, Join, Output};
+use crate::parallel::Shared;
 use crate::shape::{Map, Shape, check_len};
 use crate::strided::{Strided, StridedBack};
 use crate::transformed::{self, Convolution};
 use crate::turn::turn;
 use crate::winograd::Winograd;
-use crate::workspace::{Part, Workspace};
+use crate::workspace::Workspace;
 
 /// How a convolution is done.
 enum Algorithm {
@@ -70,24 +70,36 @@ pub fn forward(
         }
     };
     let isa = ws.isa_for(shape.inputs, shape.outputs);
-    let Workspace { shared, parts, .. } = ws;
-    let parts = Workspace::parts(parts, parallel::threads(), 2 * shape.outputs.next_multiple_of(isa.lanes()));
+    ws.prepare();
+    ws.sums.clear(shape.outputs.next_multiple_of(isa.lanes()));
     if !y.is_empty() {
         let (input, output) = (shape.input(), shape.output());
         let convolution = Convolution { input, output, source, join, weights, sink };
         match algorithm(shape) {
-            Algorithm::Winograd => transformed::convolve::<Winograd>(isa, shared, parts, &convolution),
-            Algorithm::Strided => transformed::convolve::<Strided>(isa, shared, parts, &convolution),
+            Algorithm::Winograd => transformed::convolve::<Winograd>(
+                isa,
+                &mut ws.shared,
+                &mut ws.parts,
+                &mut ws.sums,
+                &convolution,
+            ),
+            Algorithm::Strided => transformed::convolve::<Strided>(
+                isa,
+                &mut ws.shared,
+                &mut ws.parts,
+                &mut ws.sums,
+                &convolution,
+            ),
             Algorithm::Direct => {
                 if let Some(join) = &convolution.join {
-                    join_all(isa, parts, join);
+                    join_all(isa, &mut ws.parts, join);
                 }
-                direct::forward(isa, parts, shape, source, weights, sink);
+                direct::forward(isa, &mut ws.parts, &mut ws.sums, shape, source, weights, sink);
             }
         }
     }
     if let Some(sums) = sums {
-        collect(parts, shape.outputs, sums);
+        ws.sums.collect(shape.outputs, sums);
     }
 }
 
@@ -119,21 +131,35 @@ pub fn input_gradient(
         }
     };
     let isa = ws.isa_for(shape.inputs, shape.outputs);
-    let Workspace { shared, turned, parts, .. } = ws;
-    let parts = Workspace::parts(parts, parallel::threads(), 2 * shape.inputs.next_multiple_of(isa.lanes()));
+    ws.prepare();
+    ws.sums.clear(shape.inputs.next_multiple_of(isa.lanes()));
     if !dx.is_empty() {
-        let weights = turn(parts, weights, shape.inputs, shape.outputs, turned);
+        let weights = turn(&mut ws.parts, weights, shape.inputs, shape.outputs, &mut ws.turned);
         let source = Source::gradient(gradient);
         let (input, output) = (shape.output(), shape.input());
         let convolution = Convolution { input, output, source, join: None, weights, sink };
         match algorithm(shape) {
-            Algorithm::Winograd => transformed::convolve::<Winograd>(isa, shared, parts, &convolution),
-            Algorithm::Strided => transformed::convolve::<StridedBack>(isa, shared, parts, &convolution),
-            Algorithm::Direct => direct::input_gradient(isa, parts, shape, source, weights, sink),
+            Algorithm::Winograd => transformed::convolve::<Winograd>(
+                isa,
+                &mut ws.shared,
+                &mut ws.parts,
+                &mut ws.sums,
+                &convolution,
+            ),
+            Algorithm::Strided => transformed::convolve::<StridedBack>(
+                isa,
+                &mut ws.shared,
+                &mut ws.parts,
+                &mut ws.sums,
+                &convolution,
+            ),
+            Algorithm::Direct => {
+                direct::input_gradient(isa, &mut ws.parts, &mut ws.sums, shape, source, weights, sink)
+            }
         }
     }
     if let Some(sums) = sums {
-        collect(parts, shape.inputs, sums);
+        ws.sums.collect(shape.inputs, sums);
     }
 }
 
@@ -156,15 +182,18 @@ pub fn weight_gradient(
         return dw.fill(0.0);
     }
     let isa = ws.isa_for(shape.inputs, shape.outputs);
-    let parts = Workspace::parts(&mut ws.parts, parallel::threads(), 0);
+    ws.prepare();
+    let Workspace { parts, gradients, .. } = ws;
     let maps = [shape.input(), shape.output()];
     let (input, gradient) = (Source::activation(input), Source::gradient(gradient));
     match algorithm(shape) {
         Algorithm::Winograd => {
-            transformed::weight_gradient::<Winograd>(isa, parts, maps, input, gradient, dw);
+            transformed::weight_gradient::<Winograd>(isa, parts, gradients, maps, input, gradient, dw);
         }
-        Algorithm::Strided => transformed::weight_gradient::<Strided>(isa, parts, maps, input, gradient, dw),
-        Algorithm::Direct => direct::weight_gradient(isa, parts, shape, input, gradient, dw),
+        Algorithm::Strided => {
+            transformed::weight_gradient::<Strided>(isa, parts, gradients, maps, input, gradient, dw)
+        }
+        Algorithm::Direct => direct::weight_gradient(isa, parts, gradients, shape, input, gradient, dw),
     }
 }
 
@@ -173,19 +202,9 @@ pub fn weight_gradient(
 /// # Panics
 /// Where a slice does not fit `map`.
 pub fn join(ws: &mut Workspace, map: &Map, join: Join) {
+    map.check();
     join.check(map);
     let isa = ws.isa();
-    join_all(isa, Workspace::parts(&mut ws.parts, parallel::threads(), 0), &JoinRows::new(*map, join));
-}
-
-/// Adds up the parts' sums in their order.
-pub(crate) fn collect(parts: &[Part], channels: usize, sums: &mut Sums) {
-    for (i, to) in [&mut sums.sum, &mut sums.product].into_iter().enumerate() {
-        to.clear();
-        to.resize(channels, 0.0);
-        for p in parts {
-            let half = p.sums.len() / 2;
-            to.iter_mut().zip(&p.sums[i * half..]).for_each(|(t, s)| *t += s);
-        }
-    }
+    ws.prepare();
+    join_all(isa, &mut ws.parts, &JoinRows::new(*map, join));
 }

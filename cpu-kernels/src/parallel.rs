@@ -1,9 +1,13 @@
 //! Sharing work out over threads.
 //!
-//! Work is cut into one part a thread, contiguous and fixed by the sizes alone, so that sums come out the same from run
-//! to run with the same number of threads.
+//! Work is cut into jobs, contiguous and fixed by its size and the number of threads, and each thread takes the next one
+//! when it is free: so a thread that is slower, or shares its core, does not hold up the others. Sums are kept for each job
+//! and added up in the jobs' order, so that they come out the same from run to run with the same number of threads.
 
 use std::ops::Range;
+
+/// Jobs for each thread: what is lost at the end, while the last jobs run, is a fraction of one.
+const JOBS: usize = 4;
 
 /// Threads that work can be shared out over.
 pub(crate) fn threads() -> usize {
@@ -13,16 +17,43 @@ pub(crate) fn threads() -> usize {
     1
 }
 
-/// Runs `f(i, &mut parts[i])` for every part, at once where there are threads.
-pub(crate) fn each<T: Send>(parts: &mut [T], f: impl Fn(usize, &mut T) + Sync + Send) {
+/// Jobs to cut `grains` indivisible pieces of work into.
+pub(crate) fn jobs(grains: usize) -> usize {
+    let n = threads();
+    if n == 1 { 1 } else { (JOBS * n).clamp(1, grains.max(1)) }
+}
+
+/// The same where each job leaves `len` values that are to be added up: the fewer, the more these are.
+pub(crate) fn jobs_with_sums(grains: usize, len: usize) -> usize {
+    let n = threads();
+    let each = match 4 * len {
+        0..0x10_0000 => JOBS,
+        0x10_0000..0x40_0000 => JOBS / 2,
+        _ => 1,
+    };
+    if n == 1 { 1 } else { (each * n).clamp(1, grains.max(1)) }
+}
+
+/// Runs `f(job, worker)` for every job, at once on as many threads as there are workers.
+pub(crate) fn share<J: Send, W: Send>(
+    workers: &mut [W],
+    jobs: impl ExactSizeIterator<Item = J> + Send,
+    f: impl Fn(J, &mut W) + Sync + Send,
+) {
     #[cfg(feature = "threads")]
-    if parts.len() > 1 {
+    if workers.len() > 1 && jobs.len() > 1 {
         use rayon::prelude::*;
-        parts.par_iter_mut().with_max_len(1).enumerate().for_each(|(i, part)| f(i, part));
+        let jobs = std::sync::Mutex::new(jobs);
+        let next = || jobs.lock().expect("taking a job does not panic").next();
+        workers.par_iter_mut().with_max_len(1).for_each(|worker| {
+            while let Some(job) = next() {
+                f(job, worker);
+            }
+        });
         return;
     }
-    for (i, part) in parts.iter_mut().enumerate() {
-        f(i, part);
+    for job in jobs {
+        f(job, &mut workers[0]);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::fused::{MaskJoinStore, Pixel, Store, add_sums, load, store};
 use crate::operands::Sums;
-use crate::ops::collect;
 use crate::parallel::{self, Shared};
 use crate::shape::{Map, check_len};
 use crate::simd::{Kernel, Simd};
@@ -14,13 +13,14 @@ use std::ops::Range;
 /// # Panics
 /// Where a slice does not fit `map`.
 pub fn average_pool(ws: &mut Workspace, map: &Map, x: &[f32], pooled: &mut [f32]) {
+    map.check();
     check_len("the pool's input", x.len(), map.len());
     check_len("the pool's output", pooled.len(), map.images * map.channels);
     let isa = ws.isa();
     let out = Shared(pooled.as_mut_ptr());
-    let parts = Workspace::parts(&mut ws.parts, parallel::threads(), 0);
-    let n = parts.len();
-    parallel::each(parts, |i, _| {
+    ws.prepare();
+    let n = parallel::jobs(map.images);
+    parallel::share(&mut ws.parts, 0..n, |i, _| {
         isa.run(Mean { map, x, out, images: parallel::part(map.images, 1, n, i) });
     });
 }
@@ -84,6 +84,7 @@ pub fn average_pool_gradient(
     dx: &mut [f32],
     sums: &mut Sums,
 ) {
+    map.check();
     check_len("the pooled gradient", pooled.len(), map.images * map.channels);
     check_len("the mask's x", x.len(), map.len());
     check_len("the mask's y", y.len(), map.len());
@@ -91,13 +92,14 @@ pub fn average_pool_gradient(
     let isa = ws.isa();
     let padded = map.channels.next_multiple_of(isa.lanes());
     let store = MaskJoinStore { out: Shared(dx.as_mut_ptr()), x, y, accumulate: false, shortcut: None };
-    let parts = Workspace::parts(&mut ws.parts, parallel::threads(), 2 * padded);
-    let n = parts.len();
-    parallel::each(parts, |i, part| {
-        let rows = parallel::part(map.images * map.height, 1, n, i);
-        isa.run(Spread { map, pooled, store, rows, sums: &mut part.sums });
+    ws.prepare();
+    ws.sums.clear(padded);
+    let rows = map.images * map.height;
+    let n = parallel::jobs(rows);
+    parallel::share(&mut ws.parts, ws.sums.start(n), |(i, sums), _| {
+        isa.run(Spread { map, pooled, store, rows: parallel::part(rows, 1, n, i), sums });
     });
-    collect(parts, map.channels, sums);
+    ws.sums.collect(map.channels, sums);
 }
 
 struct Spread<'a> {

@@ -58,11 +58,15 @@ impl Shape {
     pub(crate) fn check(&self) {
         assert!(self.stride > 0, "the stride is 0");
         assert!(
-            self.inputs == 3 || self.inputs.is_multiple_of(4),
+            self.inputs == 3 || (self.inputs > 0 && self.inputs.is_multiple_of(4)),
             "{} input channels: neither 3 nor a multiple of 4",
             self.inputs
         );
-        assert!(self.outputs.is_multiple_of(4), "{} output channels: no multiple of 4", self.outputs);
+        assert!(
+            self.outputs > 0 && self.outputs.is_multiple_of(4),
+            "{} output channels: no multiple of 4",
+            self.outputs
+        );
     }
 }
 
@@ -89,6 +93,10 @@ impl Map {
     /// Pixels of one image.
     pub fn pixels(&self) -> usize {
         self.height * self.width
+    }
+
+    pub(crate) fn check(&self) {
+        assert!(self.channels > 0, "a map without channels");
     }
 }
 

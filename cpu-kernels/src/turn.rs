@@ -13,8 +13,8 @@ pub(crate) fn turn<'a>(
 ) -> &'a [f32] {
     let tap = inputs * outputs;
     let to = Shared(buffer.get(9 * tap));
-    let n = parts.len();
-    parallel::each(parts, |i, _| {
+    let n = parallel::jobs(outputs.div_ceil(16));
+    parallel::share(parts, 0..n, |i, _| {
         let to = { to }.0;
         for t in 0..9 {
             let from = &weights[t * tap..][..tap];

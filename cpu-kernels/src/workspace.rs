@@ -1,5 +1,7 @@
 //! Scratch memory.
 
+use crate::operands::Sums;
+use crate::parallel;
 use crate::simd::Isa;
 
 /// Scratch memory that calls reuse, and the instruction set they run on. It grows to what the largest call needs and is
@@ -12,6 +14,10 @@ pub struct Workspace {
     pub(crate) shared: Buffer,
     /// Weights turned round for the input gradient.
     pub(crate) turned: Buffer,
+    /// Sums of each channel.
+    pub(crate) sums: ChannelSums,
+    /// Each job's sums of weight gradients.
+    pub(crate) gradients: Vec<Buffer>,
     /// One for each thread.
     pub(crate) parts: Vec<Part>,
 }
@@ -25,10 +31,8 @@ pub(crate) struct Part {
     pub(crate) outputs: Buffer,
     /// One tile row between the two passes of a transform.
     pub(crate) line: Buffer,
-    /// Weights or weight gradients in the transformed domain.
+    /// Transformed weights.
     pub(crate) weights: Buffer,
-    /// Sums of each channel: `sum`, then `product`.
-    pub(crate) sums: Vec<f64>,
 }
 
 impl Workspace {
@@ -48,6 +52,8 @@ impl Workspace {
             fixed: true,
             shared: Buffer::default(),
             turned: Buffer::default(),
+            sums: ChannelSums::default(),
+            gradients: Vec::new(),
             parts: Vec::new(),
         }
     }
@@ -59,10 +65,12 @@ impl Workspace {
 
     /// Bytes it holds.
     pub fn bytes(&self) -> usize {
-        let part = |p: &Part| {
-            p.inputs.bytes() + p.outputs.bytes() + p.line.bytes() + p.weights.bytes() + 8 * p.sums.capacity()
-        };
-        self.shared.bytes() + self.turned.bytes() + self.parts.iter().map(part).sum::<usize>()
+        let part = |p: &Part| p.inputs.bytes() + p.outputs.bytes() + p.line.bytes() + p.weights.bytes();
+        self.shared.bytes()
+            + self.turned.bytes()
+            + 8 * self.sums.data.capacity()
+            + self.gradients.iter().map(Buffer::bytes).sum::<usize>()
+            + self.parts.iter().map(part).sum::<usize>()
     }
 
     /// The instruction set for so many channels: shorter vectors where the longer ones would be filled badly.
@@ -75,17 +83,45 @@ impl Workspace {
         if short { Isa::Avx2 } else { self.isa }
     }
 
-    /// The first `n` parts, their sums set to `sums` zeros.
-    pub(crate) fn parts(parts: &mut Vec<Part>, n: usize, sums: usize) -> &mut [Part] {
-        if parts.len() < n {
-            parts.resize_with(n, Part::default);
+    /// Makes a part for each thread there is.
+    pub(crate) fn prepare(&mut self) {
+        let n = parallel::threads();
+        if self.parts.len() != n {
+            self.parts.resize_with(n, Part::default);
         }
-        let parts = &mut parts[..n];
-        for p in parts.iter_mut() {
-            p.sums.clear();
-            p.sums.resize(sums, 0.0);
+    }
+}
+
+/// Every job's two sums of each channel, in f64.
+#[derive(Debug, Default)]
+pub(crate) struct ChannelSums {
+    data: Vec<f64>,
+    channels: usize,
+}
+
+impl ChannelSums {
+    /// Forgets all jobs; those to come have sums of so many channels.
+    pub(crate) fn clear(&mut self, channels: usize) {
+        self.data.clear();
+        self.channels = channels;
+    }
+
+    /// Starts `n` jobs: the number and the sums of each, `sum` then `product`, all zero.
+    pub(crate) fn start(&mut self, n: usize) -> impl ExactSizeIterator<Item = (usize, &mut [f64])> + Send {
+        self.data.clear();
+        self.data.resize(n * 2 * self.channels, 0.0);
+        self.data.chunks_exact_mut(2 * self.channels).enumerate()
+    }
+
+    /// Adds up the jobs' sums of the first `channels` channels, in their order.
+    pub(crate) fn collect(&self, channels: usize, sums: &mut Sums) {
+        for (i, to) in [&mut sums.sum, &mut sums.product].into_iter().enumerate() {
+            to.clear();
+            to.resize(channels, 0.0);
+            for job in self.data.chunks_exact(2 * self.channels) {
+                to.iter_mut().zip(&job[i * self.channels..]).for_each(|(t, s)| *t += s);
+            }
         }
-        parts
     }
 }
 
@@ -112,6 +148,14 @@ impl Buffer {
             self.0.resize(lines, Line([0.0; 16]));
         }
         self.0.as_mut_ptr().cast()
+    }
+
+    /// The first `n` of `buffers`.
+    pub(crate) fn several(buffers: &mut Vec<Buffer>, n: usize) -> &mut [Buffer] {
+        if buffers.len() < n {
+            buffers.resize_with(n, Buffer::default);
+        }
+        &mut buffers[..n]
     }
 
     fn bytes(&self) -> usize {

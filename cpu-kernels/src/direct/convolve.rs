@@ -5,22 +5,24 @@ use crate::fused::{Pixel, Sink, Source, Store, add_sums, load};
 use crate::parallel;
 use crate::shape::{Map, Shape};
 use crate::simd::{Isa, Kernel, Simd};
-use crate::workspace::Part;
+use crate::workspace::{ChannelSums, Part};
 use std::ops::Range;
 
-/// The convolution. The parts' sums must be zero and `2 * blocks * LANES` long.
+/// The convolution.
 pub(crate) fn forward(
     isa: Isa,
     parts: &mut [Part],
+    sums: &mut ChannelSums,
     shape: &Shape,
     source: Source,
     weights: &[f32],
     sink: Sink,
 ) {
-    let n = parts.len();
-    parallel::each(parts, |i, part| {
-        let rows = parallel::part(shape.images * shape.out_height(), 1, n, i);
-        isa.run(Forward { shape, source: &source, weights, sink: &sink, rows, part });
+    let rows = shape.images * shape.out_height();
+    let n = parallel::jobs(rows);
+    parallel::share(parts, sums.start(n), |(i, sums), part| {
+        let rows = parallel::part(rows, 1, n, i);
+        isa.run(Forward { shape, source: &source, weights, sink: &sink, rows, part, sums });
     });
 }
 
@@ -28,19 +30,21 @@ pub(crate) fn forward(
 pub(crate) fn input_gradient(
     isa: Isa,
     parts: &mut [Part],
+    sums: &mut ChannelSums,
     shape: &Shape,
     source: Source,
     weights: &[f32],
     sink: Sink,
 ) {
-    let n = parts.len();
-    parallel::each(parts, |i, part| {
-        let rows = parallel::part(shape.images * shape.height, 1, n, i);
-        isa.run(InputGradient { shape, source: &source, weights, sink: &sink, rows, part });
+    let rows = shape.images * shape.height;
+    let n = parallel::jobs(rows);
+    parallel::share(parts, sums.start(n), |(i, sums), part| {
+        let rows = parallel::part(rows, 1, n, i);
+        isa.run(InputGradient { shape, source: &source, weights, sink: &sink, rows, part, sums });
     });
 }
 
-/// One thread's rows of the output.
+/// One job's rows of the output.
 struct Forward<'a> {
     shape: &'a Shape,
     source: &'a Source<'a>,
@@ -48,6 +52,7 @@ struct Forward<'a> {
     sink: &'a Sink<'a>,
     rows: Range<usize>,
     part: &'a mut Part,
+    sums: &'a mut [f64],
 }
 
 impl Kernel for Forward<'_> {
@@ -77,13 +82,13 @@ impl Kernel for Forward<'_> {
                 runs: &runs[..n],
                 len: 3 * inputs,
                 step: shape.stride * inputs,
-                sums: &mut self.part.sums,
+                sums: self.sums,
             });
         }
     }
 }
 
-/// One thread's rows of the input.
+/// One job's rows of the input.
 struct InputGradient<'a> {
     shape: &'a Shape,
     source: &'a Source<'a>,
@@ -91,6 +96,7 @@ struct InputGradient<'a> {
     sink: &'a Sink<'a>,
     rows: Range<usize>,
     part: &'a mut Part,
+    sums: &'a mut [f64],
 }
 
 impl Kernel for InputGradient<'_> {
@@ -134,7 +140,7 @@ impl Kernel for InputGradient<'_> {
                     runs: &runs[..n],
                     len: outputs,
                     step: outputs,
-                    sums: &mut self.part.sums,
+                    sums: self.sums,
                 });
             }
         }

@@ -5,30 +5,31 @@ use crate::fused::Source;
 use crate::parallel;
 use crate::shape::Shape;
 use crate::simd::{Isa, Kernel, Simd};
-use crate::workspace::Part;
+use crate::workspace::{Buffer, Part};
 use std::ops::Range;
 
 /// Overwrites `dw` (`[3][3][inputs][outputs]`).
 pub(crate) fn weight_gradient(
     isa: Isa,
     parts: &mut [Part],
+    sums: &mut Vec<Buffer>,
     shape: &Shape,
     input: Source,
     gradient: Source,
     dw: &mut [f32],
 ) {
     let rows = shape.images * shape.out_height();
-    let n = parts.len().min(rows).max(1);
-    let parts = &mut parts[..n];
     let step = shape.outputs.next_multiple_of(isa.lanes());
     let len = 9 * shape.inputs * step;
-    parallel::each(parts, |i, part| {
+    let n = parallel::jobs_with_sums(rows, len);
+    let sums = Buffer::several(sums, n);
+    parallel::share(parts, sums.iter_mut().enumerate(), |(i, sums), part| {
         let rows = parallel::part(rows, 1, n, i);
-        isa.run(Rows { shape, input: &input, gradient: &gradient, rows, part });
+        isa.run(Rows { shape, input: &input, gradient: &gradient, rows, part, sums });
     });
-    for (i, part) in parts.iter_mut().enumerate() {
-        // SAFETY: the thread has left as many sums.
-        let sums = unsafe { std::slice::from_raw_parts(part.weights.get(len), len) };
+    for (i, sums) in sums.iter_mut().enumerate() {
+        // SAFETY: the job has left as many sums.
+        let sums = unsafe { std::slice::from_raw_parts(sums.get(len), len) };
         for (dw, sums) in dw.chunks_exact_mut(shape.outputs).zip(sums.chunks_exact(step)) {
             if i == 0 {
                 dw.copy_from_slice(&sums[..shape.outputs]);
@@ -39,13 +40,14 @@ pub(crate) fn weight_gradient(
     }
 }
 
-/// One thread's rows of the output.
+/// One job's rows of the output.
 struct Rows<'a> {
     shape: &'a Shape,
     input: &'a Source<'a>,
     gradient: &'a Source<'a>,
     rows: Range<usize>,
     part: &'a mut Part,
+    sums: &'a mut Buffer,
 }
 
 impl Kernel for Rows<'_> {
@@ -56,7 +58,7 @@ impl Kernel for Rows<'_> {
         let shape = self.shape;
         let inputs = shape.inputs;
         let channels = shape.outputs.next_multiple_of(S::LANES);
-        let sums = self.part.weights.get(9 * inputs * channels);
+        let sums = self.sums.get(9 * inputs * channels);
         // SAFETY: the buffer is that long.
         unsafe { sums.write_bytes(0, 9 * inputs * channels) };
         let mut lines = Lines::new(self.input, shape.input(), inputs, &mut self.part.line);

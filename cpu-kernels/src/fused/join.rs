@@ -108,8 +108,7 @@ impl JoinRows<'_> {
 
 /// Makes a whole join.
 pub(crate) fn join_all(isa: Isa, parts: &mut [Part], join: &JoinRows) {
-    let n = parts.len();
-    parallel::each(parts, |i, _| {
-        isa.run(Rows { join, rows: parallel::part(join.map.images * join.map.height, 1, n, i) });
-    });
+    let rows = join.map.images * join.map.height;
+    let n = parallel::jobs(rows);
+    parallel::share(parts, 0..n, |i, _| isa.run(Rows { join, rows: parallel::part(rows, 1, n, i) }));
 }

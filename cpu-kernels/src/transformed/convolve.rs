@@ -8,7 +8,7 @@ use crate::parallel::{self, Shared};
 use crate::product::{Product, panels};
 use crate::shape::Map;
 use crate::simd::{Isa, Kernel, Simd};
-use crate::workspace::{Buffer, Part};
+use crate::workspace::{Buffer, ChannelSums, Part};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -28,51 +28,40 @@ pub(crate) struct Convolution<'a> {
     pub(crate) sink: Sink<'a>,
 }
 
-/// Convolves. The parts' sums, which the sink adds to, must be zero; they are `2 * blocks * LANES` long.
+/// Convolves.
 pub(crate) fn convolve<C: Scheme>(
     isa: Isa,
     shared: &mut Buffer,
     parts: &mut [Part],
+    sums: &mut ChannelSums,
     convolution: &Convolution,
 ) {
     let tiling = Tiling::new(convolution.input, convolution.output, C::OUTPUT_STEP);
     let outputs = convolution.output.channels;
-    // With fewer tiles than output channels most of the work is in transforming the weights: do it panel by panel, each
-    // thread its own panels, in little memory.
-    if tiling.tiles() <= 32 && tiling.tiles() < outputs && isa.run(Panels { outputs }) >= parts.len() {
-        by_panels::<C>(isa, shared, parts, convolution, &tiling);
+    // With fewer tiles than output channels most of the work is in transforming the weights: do it for some channels after
+    // the others, each thread its own, in little memory.
+    let groups = isa.run(Groups { outputs });
+    if tiling.tiles() <= 32 && tiling.tiles() < outputs && groups >= parts.len() {
+        by_channels::<C>(isa, shared, parts, sums, convolution, &tiling, groups);
     } else {
-        by_rows::<C>(isa, shared, parts, convolution, &tiling);
+        by_rows::<C>(isa, shared, parts, sums, convolution, &tiling);
     }
 }
 
-/// Counts the panels of output channels.
-struct Panels {
-    outputs: usize,
-}
-
-impl Kernel for Panels {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> usize {
-        panels::<S>(self.outputs.div_ceil(S::LANES)).count()
-    }
-}
-
-/// Transforms the weights for all threads, then lets each do its tile rows, some at a time.
+/// Transforms the weights for all threads, then lets each do tile rows, some at a time.
 fn by_rows<C: Scheme>(
     isa: Isa,
     shared: &mut Buffer,
     parts: &mut [Part],
+    sums: &mut ChannelSums,
     convolution: &Convolution,
     tiling: &Tiling,
 ) {
     let (inputs, outputs) = (convolution.input.channels, convolution.output.channels);
     let plane = weights_plane(inputs, outputs, isa.lanes());
     let transformed = Shared(shared.get(C::WEIGHTS * plane));
-    let n = parts.len();
-    parallel::each(parts, |i, _| {
+    let n = parallel::jobs(inputs.div_ceil(4));
+    parallel::share(parts, 0..n, |i, _| {
         isa.run(TransformWeights::<C>(
             Weights {
                 weights: convolution.weights,
@@ -86,17 +75,20 @@ fn by_rows<C: Scheme>(
             PhantomData,
         ));
     });
-    // A join is made just ahead of its use where no other thread needs the rows: in whole images.
+    let rows_at_once = (C::tiles_at_once(tiling, inputs, outputs) / tiling.columns).max(1);
+    // A join is made just ahead of its use where no other job needs the rows: in whole images.
     let images = convolution.input.images;
-    let grain = if images >= 4 * n || images.is_multiple_of(n) { tiling.rows } else { 1 };
+    let by_images = images >= parallel::threads() && images >= 2;
+    let grain = if by_images { tiling.rows } else { 1 };
+    let n = parallel::jobs(tiling.all_rows().div_ceil(grain));
     let mut join = convolution.join.as_ref();
-    if grain == 1
+    if n > 1
+        && !by_images
         && let Some(rows) = join.take()
     {
         join_all(isa, parts, rows);
     }
-    let rows_at_once = (C::tiles_at_once(tiling, inputs, outputs) / tiling.columns).max(1);
-    parallel::each(parts, |i, part| {
+    parallel::share(parts, sums.start(n), |(i, sums), part| {
         isa.run(Rows::<C> {
             convolution,
             tiling,
@@ -106,6 +98,7 @@ fn by_rows<C: Scheme>(
             weights: { transformed }.0,
             weights_plane: plane,
             part,
+            sums,
             scheme: PhantomData,
         });
     });
@@ -122,7 +115,7 @@ impl<C: Scheme> Kernel for TransformWeights<'_, C> {
     }
 }
 
-/// One thread's tile rows.
+/// One job's tile rows.
 struct Rows<'a, C> {
     convolution: &'a Convolution<'a>,
     tiling: &'a Tiling,
@@ -132,6 +125,7 @@ struct Rows<'a, C> {
     weights: *const f32,
     weights_plane: usize,
     part: &'a mut Part,
+    sums: &'a mut [f64],
     scheme: PhantomData<C>,
 }
 
@@ -163,7 +157,7 @@ impl<C: Scheme> Kernel for Rows<'_, C> {
                 let last = rows.end - 1;
                 let end = last / tiling.rows * input.height
                     + ((last % tiling.rows + 1) * C::INPUT_STEP + C::REACH).min(input.height);
-                // SAFETY: the join's rows are cut as this thread's tile rows are, at whole images or not at all.
+                // SAFETY: the join's rows are cut as this job's tile rows are, at whole images or not at all.
                 unsafe { join.make(simd, joined..end) };
                 joined = end;
             }
@@ -224,7 +218,7 @@ impl<C: Scheme> Kernel for Rows<'_, C> {
                     from: unsafe { products.add(i * columns * S::LANES) },
                     plane: out_plane,
                     block: tiles * S::LANES,
-                    sums: &mut self.part.sums,
+                    sums: self.sums,
                 };
                 C::output(simd, row);
             }
@@ -233,21 +227,23 @@ impl<C: Scheme> Kernel for Rows<'_, C> {
     }
 }
 
-/// Transforms the inputs of all tiles, then lets each thread do its panels of output channels.
-fn by_panels<C: Scheme>(
+/// Transforms the inputs of all tiles, then lets each thread do groups of output channels.
+fn by_channels<C: Scheme>(
     isa: Isa,
     shared: &mut Buffer,
     parts: &mut [Part],
+    sums: &mut ChannelSums,
     convolution: &Convolution,
     tiling: &Tiling,
+    groups: usize,
 ) {
     if let Some(join) = &convolution.join {
         join_all(isa, parts, join);
     }
     let plane = padded(convolution.input.channels.next_multiple_of(isa.lanes()) * tiling.tiles());
     let inputs = Shared(shared.get(C::INPUTS * plane));
-    let n = parts.len();
-    parallel::each(parts, |i, part| {
+    let n = parallel::jobs(tiling.all_rows());
+    parallel::share(parts, 0..n, |i, part| {
         isa.run(TransformInputs::<C> {
             convolution,
             tiling,
@@ -258,21 +254,54 @@ fn by_panels<C: Scheme>(
             scheme: PhantomData,
         });
     });
-    parallel::each(parts, |i, part| {
-        isa.run(PanelRange::<C> {
+    let n = parallel::jobs(groups);
+    parallel::share(parts, sums.start(n), |(i, sums), part| {
+        isa.run(GroupRange::<C> {
             convolution,
             tiling,
-            index: i,
-            of: n,
+            groups: parallel::part(groups, 1, n, i),
             inputs: { inputs }.0,
             in_plane: plane,
             part,
+            sums,
             scheme: PhantomData,
         });
     });
 }
 
-/// One thread's share of transforming all the inputs.
+/// The most blocks of a group.
+const GROUP: usize = 4;
+
+/// Groups of panels, (first block, blocks): a cache line of weights or more, so that none is read for the sake of a part.
+#[inline(always)]
+fn groups<S: Simd>(outputs: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut panels = panels::<S>(outputs.div_ceil(S::LANES));
+    std::iter::from_fn(move || {
+        let (first, mut blocks) = panels.next()?;
+        while blocks * S::LANES < 16
+            && let Some((_, more)) = panels.next()
+        {
+            blocks += more;
+        }
+        Some((first, blocks))
+    })
+}
+
+/// Counts the groups.
+struct Groups {
+    outputs: usize,
+}
+
+impl Kernel for Groups {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> usize {
+        groups::<S>(self.outputs).count()
+    }
+}
+
+/// One job's share of transforming all the inputs.
 struct TransformInputs<'a, C> {
     convolution: &'a Convolution<'a>,
     tiling: &'a Tiling,
@@ -311,33 +340,31 @@ impl<C: Scheme> Kernel for TransformInputs<'_, C> {
     }
 }
 
-/// One thread's panels of output channels, for all tiles.
-struct PanelRange<'a, C> {
+/// One job's groups of output channels, for all tiles.
+struct GroupRange<'a, C> {
     convolution: &'a Convolution<'a>,
     tiling: &'a Tiling,
-    index: usize,
-    of: usize,
+    groups: Range<usize>,
     inputs: *const f32,
     in_plane: usize,
     part: &'a mut Part,
+    sums: &'a mut [f64],
     scheme: PhantomData<C>,
 }
 
-impl<C: Scheme> Kernel for PanelRange<'_, C> {
+impl<C: Scheme> Kernel for GroupRange<'_, C> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Convolution { input, output, sink, weights, .. } = self.convolution;
         let tiling = self.tiling;
-        let blocks = output.channels.div_ceil(S::LANES);
-        let mine = parallel::part(panels::<S>(blocks).count(), 1, self.of, self.index);
-        let weights_plane = padded(input.channels * 3 * S::LANES);
-        let out_plane = padded(3 * tiling.tiles() * S::LANES);
+        let weights_plane = padded(input.channels * GROUP * S::LANES);
+        let out_plane = padded(GROUP * tiling.tiles() * S::LANES);
         let transformed = self.part.weights.get(C::WEIGHTS * weights_plane);
         let products = self.part.outputs.get(C::TERMS.len() * out_plane);
-        for (first, width) in panels::<S>(blocks).skip(mine.start).take(mine.len()) {
-            let panel = Weights {
+        for (first, width) in groups::<S>(output.channels).skip(self.groups.start).take(self.groups.len()) {
+            let group = Weights {
                 weights,
                 inputs: input.channels,
                 outputs: output.channels,
@@ -346,7 +373,7 @@ impl<C: Scheme> Kernel for PanelRange<'_, C> {
                 to: transformed,
                 plane: weights_plane,
             };
-            C::weights(simd, panel);
+            C::weights(simd, group);
             for (plane, terms) in C::TERMS.iter().enumerate() {
                 // SAFETY: all buffers hold the scheme's planes.
                 unsafe {
@@ -376,7 +403,7 @@ impl<C: Scheme> Kernel for PanelRange<'_, C> {
                     from: unsafe { products.add(row * tiling.columns * S::LANES) },
                     plane: out_plane,
                     block: tiling.tiles() * S::LANES,
-                    sums: &mut self.part.sums,
+                    sums: self.sums,
                 };
                 C::output(simd, row);
             }

@@ -18,6 +18,7 @@ pub(crate) use weight_gradient::weight_gradient;
 pub(crate) use weights::{Planes, WeightTransform, sums_to_weights, weights_to_planes};
 
 use crate::fused::{Sink, Source};
+use crate::parallel::Shared;
 use crate::shape::Map;
 use crate::simd::Simd;
 use std::ops::Range;
@@ -176,10 +177,10 @@ pub(crate) struct OutputRow<'a> {
     pub(crate) sums: &'a mut [f64],
 }
 
-/// The threads' sums of weight gradients, to be added up in their order, on their way to `[3][3][inputs][outputs]`.
+/// The jobs' sums of weight gradients, to be added up in their order, on their way to `[3][3][inputs][outputs]`.
 pub(crate) struct WeightSums<'a> {
-    /// Each thread's sums in panels, all planes.
-    pub(crate) sums: &'a [*const f32],
+    /// Each job's sums in panels, all planes.
+    pub(crate) sums: &'a [Shared],
     /// Input channels in all.
     pub(crate) inputs: usize,
     /// Output channels.
@@ -193,17 +194,17 @@ pub(crate) struct WeightSums<'a> {
 }
 
 impl WeightSums<'_> {
-    /// The sum over all threads of the vector at `at`.
+    /// The sum over all jobs of the vector at `at`.
     ///
     /// # Safety
     /// `at` must be within the sums' planes.
     #[inline(always)]
     pub(crate) unsafe fn load<S: Simd>(&self, simd: S, at: usize) -> S::V {
-        // SAFETY: the caller's; there is a thread at least.
+        // SAFETY: the caller's; there is a job at least.
         unsafe {
-            let mut v = simd.load(self.sums[0].add(at));
+            let mut v = simd.load(self.sums[0].0.add(at));
             for sums in &self.sums[1..] {
-                v = simd.add(v, simd.load(sums.add(at)));
+                v = simd.add(v, simd.load(sums.0.add(at)));
             }
             v
         }

@@ -8,7 +8,7 @@ use crate::parallel::{self, Shared};
 use crate::product::OuterProduct;
 use crate::shape::Map;
 use crate::simd::{Isa, Kernel, Simd};
-use crate::workspace::Part;
+use crate::workspace::{Buffer, Part};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -22,6 +22,7 @@ fn tiles_at_once<C: GradientScheme>(inputs: usize, outputs: usize) -> usize {
 pub(crate) fn weight_gradient<C: GradientScheme>(
     isa: Isa,
     parts: &mut [Part],
+    sums: &mut Vec<Buffer>,
     maps: [Map; 2],
     input: Source,
     gradient: Source,
@@ -31,25 +32,26 @@ pub(crate) fn weight_gradient<C: GradientScheme>(
     let (inputs, outputs) = (maps[0].channels, maps[1].channels);
     let plane = weights_plane(inputs, outputs, isa.lanes());
     let rows_at_once = (tiles_at_once::<C>(inputs, outputs) / tiling.columns).max(1);
-    // No more threads than blocks of rows, so that every thread leaves sums.
-    let n = parts.len().min(tiling.all_rows().div_ceil(rows_at_once)).max(1);
-    let parts = &mut parts[..n];
-    parallel::each(parts, |i, part| {
+    let len = C::SUMS * plane;
+    let n = parallel::jobs_with_sums(tiling.all_rows().div_ceil(rows_at_once), len);
+    let sums = Buffer::several(sums, n);
+    parallel::share(parts, sums.iter_mut().enumerate(), |(i, sums), part| {
         isa.run(Rows::<C> {
             tiling: &tiling,
             input: &input,
             gradient: &gradient,
             rows: parallel::part(tiling.all_rows(), 1, n, i),
             rows_at_once,
+            sums: sums.get(len),
             sums_plane: plane,
             part,
             scheme: PhantomData,
         });
     });
-    let sums: Vec<Shared> = parts.iter_mut().map(|p| Shared(p.weights.get(C::SUMS * plane))).collect();
+    let sums: Vec<Shared> = sums.iter_mut().map(|s| Shared(s.get(len))).collect();
     let to = Shared(dw.as_mut_ptr());
-    parallel::each(parts, |i, _| {
-        let sums: Vec<*const f32> = sums.iter().map(|s| s.0.cast_const()).collect();
+    let n = parallel::jobs(inputs.div_ceil(4));
+    parallel::share(parts, 0..n, |i, _| {
         isa.run(Back::<C>(
             WeightSums {
                 sums: &sums,
@@ -75,13 +77,14 @@ impl<C: GradientScheme> Kernel for Back<'_, C> {
     }
 }
 
-/// One thread's tile rows.
+/// One job's tile rows.
 struct Rows<'a, C> {
     tiling: &'a Tiling,
     input: &'a Source<'a>,
     gradient: &'a Source<'a>,
     rows: Range<usize>,
     rows_at_once: usize,
+    sums: *mut f32,
     sums_plane: usize,
     part: &'a mut Part,
     scheme: PhantomData<C>,
@@ -100,7 +103,6 @@ impl<C: GradientScheme> Kernel for Rows<'_, C> {
         let out_plane = padded(blocks * most);
         let inputs = self.part.inputs.get(C::INPUTS * in_plane);
         let gradients = self.part.outputs.get(C::GRADIENTS * out_plane);
-        let sums = self.part.weights.get(C::SUMS * self.sums_plane);
         let line = self.part.line.get(line_len(*columns, C::INPUT_STEP, S::LANES));
         // SAFETY: the line is that long.
         unsafe { clear_ends(line, input.width, *columns, C::INPUT_STEP, S::LANES) };
@@ -149,7 +151,7 @@ impl<C: GradientScheme> Kernel for Rows<'_, C> {
                         channels: input.channels,
                         tiles,
                         blocks,
-                        sums: sums.add(sums_plane * self.sums_plane),
+                        sums: self.sums.add(sums_plane * self.sums_plane),
                         first: begun >> sums_plane & 1 == 0,
                     });
                 }

@@ -82,7 +82,7 @@ unsafe fn forth<S: Simd, T: WeightTransform, const PART: bool>(
     unsafe { T::apply(simd, w, Planes { to: weights.to.add(to), plane: weights.plane }) };
 }
 
-/// Adds up the threads' `IN` x `IN` planes and transforms them back to 3 x 3 weights.
+/// Adds up the jobs' `IN` x `IN` planes and transforms them back to 3 x 3 weights.
 ///
 /// # Safety
 /// Sums and gradient must be of the sizes that `sums` states, its channels this thread's alone.
