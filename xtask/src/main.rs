@@ -1,5 +1,6 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 
+mod bench_train;
 mod browser;
 mod fingerprint;
 mod models;
@@ -51,6 +52,8 @@ enum Command {
         #[arg(long, value_enum)]
         only: Option<suite::Step>,
     },
+    /// Time the training step beside PyTorch's and candle's, in turns
+    BenchTrain(bench_train::BenchTrain),
     /// Build the engine to WebAssembly, into web/src/engine
     Wasm,
     /// Build the page with its engine, into web/dist
@@ -72,6 +75,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Demo { port, model } => demo(&project, port, model),
         Command::Test { only } => suite::run(&project, only),
+        Command::BenchTrain(bench) => {
+            bench_train::run(&project, &bench)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Wasm => {
             wasm::build(&project, &mut Steps::new(wasm::STEPS))?;
             Ok(ExitCode::SUCCESS)

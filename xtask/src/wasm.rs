@@ -52,6 +52,9 @@ impl Build {
         }
         Bindgen::new()
             .input_path(&module)
+            // Names only help a debugger, and are a fifth of what a visitor would fetch.
+            .remove_name_section(true)
+            .remove_producers_section(true)
             .web(true)
             .and_then(|bindgen| bindgen.typescript(true).generate(&out))
             .with_context(|| format!("wasm-bindgen could not read {}", module.display()))?;

@@ -5,6 +5,7 @@ use crate::data::augment::Augment;
 use crate::data::{Dataset, Images, Loader, Prefetch, Scale};
 use crate::train::Joint;
 use candle_core::Device;
+use clap::ValueEnum;
 use dvn::{Backbone, Network, Split, TaskSpec, order};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -31,12 +32,26 @@ pub struct Args {
     /// Images of each task in a step.
     #[arg(long, default_value_t = 128)]
     batch: usize,
-    /// Steps that are timed, after two that are not.
+    /// Steps that are timed.
     #[arg(long, default_value_t = 5)]
     steps: u64,
+    /// Steps before those.
+    #[arg(long, default_value_t = 2)]
+    warm_up: u64,
+    /// What runs the convolutions.
+    #[arg(long, value_enum, default_value_t = With::Kernels)]
+    engine: With,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum With {
+    /// The project's own kernels.
+    Kernels,
+    /// candle's built-in operations.
+    Candle,
 }
 
 /// What was measured; seconds are of one step.
@@ -65,13 +80,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let network = Network::new(args.backbone, args.units, tasks)?;
     let training = Config::parse(include_str!("../../configs/j1.toml")).map(|c| c.training)?;
     let mut joint = Joint::new(&network, 1, Device::Cpu)?;
+    if args.engine == With::Candle {
+        joint = joint.with_built_in_operations();
+    }
     let loaders = args.classes.iter().enumerate().map(|(task, &classes)| {
         let set = Arc::new(noise(args.size, classes, 8 * args.batch));
         Ok(Loader::new(set, args.batch, 1, task)?.with_augment(Augment::standard(args.size)))
     });
     let loaders = loaders.collect::<anyhow::Result<Vec<_>>>()?;
-    const WARM_UP: u64 = 2;
-    let mut batches = Prefetch::new(loaders, 0..WARM_UP + args.steps, |_| Scale::Full)?;
+    let mut batches = Prefetch::new(loaders, 0..args.warm_up + args.steps, |_| Scale::Full)?;
 
     let mut macs = 0;
     for task in 0..args.classes.len() {
@@ -85,7 +102,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         joint.step(&batch, 1e-4, &training)?;
         batches.recycle(batch);
         step += 1;
-        if step == WARM_UP {
+        if step == args.warm_up {
             (start, before, waited) = (Instant::now(), joint.times(), batches.waited());
         }
     }
@@ -97,7 +114,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let optimizer_s = (after.1 - before.1).as_secs_f64() / steps;
     let waited_s = (batches.waited() - waited).as_secs_f64() / steps;
     let measured = Measured {
-        engine: "dvn-train",
+        engine: if args.engine == With::Kernels { "dvn-train" } else { "candle" },
         network: format!("{}, {} units", args.backbone, network.levels()),
         batch: args.batch,
         threads: rayon::current_num_threads(),

@@ -34,6 +34,8 @@ pub struct Joint {
     size: Option<usize>,
     optimizer: Duration,
     device: Device,
+    /// Whether trunks run on the project's own kernels; else through candle's built-in operations.
+    kernels: bool,
 }
 
 impl Joint {
@@ -62,8 +64,15 @@ impl Joint {
             trunk: Arc::default(),
             size: None,
             optimizer: Duration::ZERO,
+            kernels: device.is_cpu(),
             device,
         })
+    }
+
+    /// Runs trunks through candle's built-in operations on the CPU too: for comparisons.
+    pub fn with_built_in_operations(mut self) -> Joint {
+        self.kernels = false;
+        self
     }
 
     /// Where the steps' time went: in trunks, and in the optimizer.
@@ -139,7 +148,7 @@ impl Joint {
         let bias = variable(own(&bias_range), &[plan.classes()])?;
 
         let statistics = Arc::new(Mutex::new(Vec::new()));
-        let features = if device.is_cpu() {
+        let features = if self.kernels {
             let op = TrunkOp::new(plan.clone(), self.trunk.clone(), statistics.clone());
             images.apply_op2(packed.as_tensor(), op)?
         } else {
