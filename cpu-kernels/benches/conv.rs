@@ -45,7 +45,14 @@ fn main() {
 fn table(isa: Isa, threads: usize, rounds: usize, words: &[String]) {
     let mut ws = if isa == Isa::best() { Workspace::new() } else { Workspace::with_isa(isa) };
     let title = format!("{isa:?}, threads: {threads}");
-    println!("\n{title}. GFLOP/s as direct convolution (ms), best of {rounds}");
+    if !words
+        .iter()
+        .all(|w| title.contains(w) || !(w.starts_with("threads") || w.starts_with(char::is_uppercase)))
+    {
+        return;
+    }
+    println!("\n{title}, peak of a thread {:.1} GFLOP/s", peak(isa));
+    println!("GFLOP/s as direct convolution (ms), best of {rounds}");
     println!("{:38} {:>18} {:>18} {:>18}", "images, shape", "forward", "input gradient", "weight gradient");
     for (images, size, inputs, outputs, stride) in SHAPES {
         let shape = Shape { images, height: size, width: size, inputs, outputs, stride };
@@ -78,6 +85,16 @@ fn table(isa: Isa, threads: usize, rounds: usize, words: &[String]) {
         }
         println!();
     }
+}
+
+/// Multiply-adds in registers, GFLOP/s.
+fn peak(isa: Isa) -> f64 {
+    let once = || {
+        let t = Instant::now();
+        let operations = cpu_kernels::multiply_adds(isa, 1 << 20);
+        1e-9 * operations as f64 / t.elapsed().as_secs_f64()
+    };
+    (0..10).map(|_| once()).fold(0.0, f64::max)
 }
 
 fn values(n: usize) -> Vec<f32> {

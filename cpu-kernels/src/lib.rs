@@ -4,6 +4,10 @@
 //! [`forward`], [`input_gradient`], [`weight_gradient`], and those between convolutions: [`join`], [`average_pool`],
 //! [`average_pool_gradient`].
 //!
+//! Stride 1 is done by Winograd's F(4x4, 3x3), stride 2 by parity (25 products for 36), anything else and images directly.
+//! All of it is generic over the instruction set, which [`Workspace::new`] chooses at run time, and shared out over rayon's
+//! current threads where the feature `threads` is on.
+//!
 //! # Panics
 //! Slices that do not fit their shape, channel counts that are no multiple of 4 (an input may have 3 channels) and
 //! shortcuts that leave their maps are the caller's faults: every operator stops on them with a message that says what
@@ -14,6 +18,7 @@ mod fused;
 mod operands;
 mod ops;
 mod parallel;
+mod peak;
 mod pool;
 mod product;
 mod shape;
@@ -29,6 +34,7 @@ pub use operands::{
     Sums,
 };
 pub use ops::{forward, input_gradient, join, weight_gradient};
+pub use peak::multiply_adds;
 pub use pool::{average_pool, average_pool_gradient};
 pub use shape::{Map, Shape};
 pub use simd::Isa;

@@ -5,9 +5,11 @@
 //! transformed back to the tile. A [`Scheme`] says which transforms and which planes. Weight gradients are the same thing
 //! with other operands: [`GradientScheme`].
 
+mod channels;
 mod convolve;
 mod output;
 mod patch;
+mod rows;
 mod weight_gradient;
 mod weights;
 

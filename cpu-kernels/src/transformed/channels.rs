@@ -1,0 +1,194 @@
+//! Convolution of few tiles: all of them are transformed once, and jobs are output channels.
+
+use super::{Convolution, InputRow, OutputRow, Scheme, Tiling, Weights, clear_ends, line_len, padded};
+use crate::fused::join_all;
+use crate::parallel::{self, Shared};
+use crate::product::{Product, panels};
+use crate::simd::{Isa, Kernel, Simd};
+use crate::workspace::{Buffer, ChannelSums, Part};
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Transforms the inputs of all tiles, then lets each thread do groups of output channels.
+pub(super) fn by_channels<C: Scheme>(
+    isa: Isa,
+    shared: &mut Buffer,
+    parts: &mut [Part],
+    sums: &mut ChannelSums,
+    convolution: &Convolution,
+    tiling: &Tiling,
+    groups: usize,
+) {
+    if let Some(join) = &convolution.join {
+        join_all(isa, parts, join);
+    }
+    let plane = padded(convolution.input.channels.next_multiple_of(isa.lanes()) * tiling.tiles());
+    let inputs = Shared(shared.get(C::INPUTS * plane));
+    let n = parallel::jobs(tiling.all_rows());
+    parallel::share(parts, 0..n, |i, part| {
+        isa.run(TransformInputs::<C> {
+            convolution,
+            tiling,
+            rows: parallel::part(tiling.all_rows(), 1, n, i),
+            to: { inputs }.0,
+            plane,
+            part,
+            scheme: PhantomData,
+        });
+    });
+    let n = parallel::jobs(groups);
+    parallel::share(parts, sums.start(n), |(i, sums), part| {
+        isa.run(GroupRange::<C> {
+            convolution,
+            tiling,
+            groups: parallel::part(groups, 1, n, i),
+            inputs: { inputs }.0,
+            in_plane: plane,
+            part,
+            sums,
+            scheme: PhantomData,
+        });
+    });
+}
+
+/// The most blocks of a group.
+const GROUP: usize = 4;
+
+/// Groups of panels, (first block, blocks): a cache line of weights or more, so that none is read for the sake of a part.
+#[inline(always)]
+fn groups<S: Simd>(outputs: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut panels = panels::<S>(outputs.div_ceil(S::LANES));
+    std::iter::from_fn(move || {
+        let (first, mut blocks) = panels.next()?;
+        while blocks * S::LANES < 16
+            && let Some((_, more)) = panels.next()
+        {
+            blocks += more;
+        }
+        Some((first, blocks))
+    })
+}
+
+/// Counts the groups.
+pub(super) struct Groups {
+    pub(super) outputs: usize,
+}
+
+impl Kernel for Groups {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> usize {
+        groups::<S>(self.outputs).count()
+    }
+}
+
+/// One job's share of transforming all the inputs.
+struct TransformInputs<'a, C> {
+    convolution: &'a Convolution<'a>,
+    tiling: &'a Tiling,
+    rows: Range<usize>,
+    to: *mut f32,
+    plane: usize,
+    part: &'a mut Part,
+    scheme: PhantomData<C>,
+}
+
+impl<C: Scheme> Kernel for TransformInputs<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Convolution { input, source, .. } = self.convolution;
+        let columns = self.tiling.columns;
+        let line = self.part.line.get(line_len(columns, C::INPUT_STEP, S::LANES));
+        // SAFETY: the line is that long.
+        unsafe { clear_ends(line, input.width, columns, C::INPUT_STEP, S::LANES) };
+        for row in self.rows {
+            let row = InputRow {
+                source,
+                map: input,
+                rows: self.tiling.rows,
+                columns,
+                row,
+                // SAFETY: the planes hold all rows.
+                to: unsafe { self.to.add(row * columns * S::LANES) },
+                plane: self.plane,
+                block: self.tiling.tiles() * S::LANES,
+                line,
+            };
+            C::input(simd, row);
+        }
+    }
+}
+
+/// One job's groups of output channels, for all tiles.
+struct GroupRange<'a, C> {
+    convolution: &'a Convolution<'a>,
+    tiling: &'a Tiling,
+    groups: Range<usize>,
+    inputs: *const f32,
+    in_plane: usize,
+    part: &'a mut Part,
+    sums: &'a mut [f64],
+    scheme: PhantomData<C>,
+}
+
+impl<C: Scheme> Kernel for GroupRange<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Convolution { input, output, sink, weights, .. } = self.convolution;
+        let tiling = self.tiling;
+        let weights_plane = padded(input.channels * GROUP * S::LANES);
+        let out_plane = padded(GROUP * tiling.tiles() * S::LANES);
+        let transformed = self.part.weights.get(C::WEIGHTS * weights_plane);
+        let products = self.part.outputs.get(C::TERMS.len() * out_plane);
+        for (first, width) in groups::<S>(output.channels).skip(self.groups.start).take(self.groups.len()) {
+            let group = Weights {
+                weights,
+                inputs: input.channels,
+                outputs: output.channels,
+                channels: 0..input.channels,
+                blocks: first..first + width,
+                to: transformed,
+                plane: weights_plane,
+            };
+            C::weights(simd, group);
+            for (plane, terms) in C::TERMS.iter().enumerate() {
+                // SAFETY: all buffers hold the scheme's planes.
+                unsafe {
+                    simd.call(Product {
+                        pairs: terms,
+                        inputs: self.inputs,
+                        in_plane: self.in_plane,
+                        weights: transformed,
+                        weights_plane,
+                        channels: input.channels,
+                        tiles: tiling.tiles(),
+                        blocks: width,
+                        out: products.add(plane * out_plane),
+                    });
+                }
+            }
+            for row in 0..tiling.all_rows() {
+                let row = OutputRow {
+                    sink,
+                    map: output,
+                    rows: tiling.rows,
+                    columns: tiling.columns,
+                    first_block: first,
+                    blocks: width,
+                    row,
+                    // SAFETY: the planes hold all rows.
+                    from: unsafe { products.add(row * tiling.columns * S::LANES) },
+                    plane: out_plane,
+                    block: tiling.tiles() * S::LANES,
+                    sums: self.sums,
+                };
+                C::output(simd, row);
+            }
+        }
+    }
+}
