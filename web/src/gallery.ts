@@ -12,7 +12,6 @@ const MOST = 500;
 
 interface StripEntry {
   file: string;
-  task: string;
   label: string;
 }
 
@@ -119,16 +118,13 @@ export class Gallery {
       const answer = await fetch(new URL("strip/strip.json", document.baseURI));
       if (!answer.ok) return [];
       const entries = (await answer.json()) as StripEntry[];
-      return entries.map(({ file, task, label }) => ({
+      return entries.map(({ file, label }) => ({
         id: file,
         name: file,
         source: "built-in",
         address: new URL(`strip/${encodeURIComponent(file)}`, document.baseURI).href,
         label,
-        truth: info.tasks.map((candidate) => {
-          const index = candidate.name === task ? candidate.classes.indexOf(label) : -1;
-          return index < 0 ? undefined : index;
-        }),
+        truth: labelsFor(info.tasks, label),
       }));
     } catch {
       // The visitor's own pictures still work.

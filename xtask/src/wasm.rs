@@ -1,7 +1,7 @@
 //! The engine: the crate `wasm-infer` as WebAssembly with its JavaScript and TypeScript face.
 
-use std::fs;
 use std::path::PathBuf;
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
@@ -42,7 +42,8 @@ impl Build {
         let module = self.compile(project, toolchain)?;
         let out = project.web().join("src").join("engine").join(self.name);
         let stamp = Stamp::at(project.stamps().join(format!("engine-{}", self.name)));
-        let key = fingerprint::of(std::slice::from_ref(&module))?;
+        // This program counts too: how it calls wasm-bindgen may have changed.
+        let key = fingerprint::of(&[module.clone(), env::current_exe()?])?;
         if stamp.holds(&key) && out.join("wasm_infer_bg.wasm").exists() {
             return Ok(Done::Fresh);
         }

@@ -154,16 +154,14 @@ function Climb({ app, task, index, picture }: AnswerProps) {
                 onClick={() => app.setBudget(stops[level - 1]?.parameters ?? budget, true)}
                 title={`Go to level ${level}`}
               >
-                <span class="climb-level">{level}</span>
-                {best === undefined ? (
-                  <span class="unknown">?</span>
-                ) : (
-                  <span class={`climb-class ${verdict}`}>
-                    {verdict === "right" && "✓ "}
-                    {verdict === "wrong" && "✗ "}
-                    {className(task.classes[best] ?? "")} <small>{percent(found?.[best] ?? 0)}</small>
-                  </span>
-                )}
+                <span class={`climb-level ${verdict}`}>
+                  {level} {verdict === "right" && "✓"}
+                  {verdict === "wrong" && "✗"}
+                </span>
+                <span class="climb-class">
+                  {best === undefined ? "?" : className(task.classes[best] ?? "")}
+                </span>
+                <small>{best === undefined ? "\u00a0" : percent(found?.[best] ?? 0)}</small>
               </button>
             </li>
           );

@@ -21,6 +21,7 @@ export function Details({ app }: { app: App }) {
   const facts: [string, string][] = [
     ["Model", `${info.name} (${info.backbone}, ${info.units.length} units)`],
     ["Engine", engine ? `${engine.kind === "webgpu" ? "WebGPU" : "CPU"}, ${engine.adapter}` : "–"],
+    ...(engine?.detail ? [["Why not WebGPU", engine.detail] as [string, string]] : []),
     ["Build", engine ? `WebAssembly, ${engine.build === "relaxed" ? "relaxed SIMD" : "128-bit SIMD"}` : "–"],
     ["Weights in memory", `${bytes(memory.bytes)} in ${memory.files.length} files`],
     ["Intermediate results", bytes(memory.activationBytes)],

@@ -68,7 +68,7 @@ export function Page({ app }: { app: App }) {
           <>
             <div class="first" id="view-try">
               <PicturePanel app={app} dropping={dropping} />
-              <div class="right">
+              <div class="side">
                 <BudgetSlider app={app} />
                 <TaskChoice app={app} />
                 <Answers app={app} />

@@ -12,6 +12,8 @@ export interface EngineChoice {
   adapter: string;
   /** Why not the other, in words; empty when it is just what was asked for. */
   why: string;
+  /** What the system said about it, for engineers. */
+  detail: string;
   /** The WebAssembly build in use. */
   build: "simd" | "relaxed";
 }

@@ -99,7 +99,9 @@ export class Session {
   private async attempt<T>(spot: Spot, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     try {
       await this.load(this.files([spot]), signal);
-      return await work();
+      const result = await work();
+      this.tellMemory();
+      return result;
     } catch (error) {
       if (!this.engine.lost()) throw Fault.of(error, "engine");
       await this.replace();
@@ -200,12 +202,13 @@ async function makeEngine(
   wish: EngineWish,
 ): Promise<[Engine, EngineChoice]> {
   const { Engine } = around.surface;
-  const done = (engine: Engine, why: string): [Engine, EngineChoice] => [
+  const done = (engine: Engine, why: string, detail = ""): [Engine, EngineChoice] => [
     engine,
-    { kind: engine.kind as EngineKind, adapter: engine.adapter, why, build: around.build },
+    { kind: engine.kind as EngineKind, adapter: engine.adapter, why, detail, build: around.build },
   ];
   if (wish === "cpu") return done(await Engine.cpu(model), "");
   let why = "this browser offers no WebGPU";
+  let detail = "";
   if (around.hasGpu) {
     try {
       const engine = await Engine.webgpu(model);
@@ -213,12 +216,13 @@ async function makeEngine(
       why = `the browser's WebGPU is only imitated in software (${engine.adapter}), which is slower`;
       engine.free();
     } catch (error) {
-      why = `WebGPU did not start: ${Fault.of(error).message}`;
+      why = "WebGPU finds no graphics processor that it can use";
+      detail = Fault.of(error).message;
     }
   }
   try {
-    return done(await Engine.cpu(model), why);
+    return done(await Engine.cpu(model), why, detail);
   } catch (error) {
-    throw new Fault("engine", `No engine starts here: ${why}; ${Fault.of(error).message}`);
+    throw new Fault("engine", `No engine starts here: ${detail || why}; ${Fault.of(error).message}`);
   }
 }
