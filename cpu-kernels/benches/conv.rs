@@ -45,21 +45,21 @@ fn main() {
 fn table(isa: Isa, threads: usize, rounds: usize, words: &[String]) {
     let mut ws = if isa == Isa::best() { Workspace::new() } else { Workspace::with_isa(isa) };
     let title = format!("{isa:?}, threads: {threads}");
-    if !words
+    let named = SHAPES.map(|(images, size, inputs, outputs, stride)| {
+        let name = format!("{images}, {inputs} -> {outputs} at {size} x {size}, stride {stride}");
+        (name, Shape { images, height: size, width: size, inputs, outputs, stride })
+    });
+    let chosen: Vec<_> = named
         .iter()
-        .all(|w| title.contains(w) || !(w.starts_with("threads") || w.starts_with(char::is_uppercase)))
-    {
+        .filter(|(name, _)| words.iter().all(|w| name.contains(w) || title.contains(w)))
+        .collect();
+    if chosen.is_empty() {
         return;
     }
     println!("\n{title}, peak of a thread {:.1} GFLOP/s", peak(isa));
     println!("GFLOP/s as direct convolution (ms), best of {rounds}");
     println!("{:38} {:>18} {:>18} {:>18}", "images, shape", "forward", "input gradient", "weight gradient");
-    for (images, size, inputs, outputs, stride) in SHAPES {
-        let shape = Shape { images, height: size, width: size, inputs, outputs, stride };
-        let name = format!("{images}, {inputs} -> {outputs} at {size} x {size}, stride {stride}");
-        if !words.iter().all(|w| name.contains(w) || title.contains(w)) {
-            continue;
-        }
+    for (name, shape) in chosen {
         let x = values(shape.input().len());
         let g = values(shape.output().len());
         let w = values(shape.weights());
@@ -68,13 +68,13 @@ fn table(isa: Isa, threads: usize, rounds: usize, words: &[String]) {
         let mut times = [const { Vec::new() }; 3];
         for _ in 0..rounds {
             let t = Instant::now();
-            cpu_kernels::forward(&mut ws, &shape, Input::Plain(&x), &w, &mut y, Output::Plain);
+            cpu_kernels::forward(&mut ws, shape, Input::Plain(&x), &w, &mut y, Output::Plain);
             times[0].push(t.elapsed().as_secs_f64());
             let t = Instant::now();
-            cpu_kernels::input_gradient(&mut ws, &shape, gradient, &w, &mut dx, InputGradient::Plain);
+            cpu_kernels::input_gradient(&mut ws, shape, gradient, &w, &mut dx, InputGradient::Plain);
             times[1].push(t.elapsed().as_secs_f64());
             let t = Instant::now();
-            cpu_kernels::weight_gradient(&mut ws, &shape, Activation::Plain(&x), gradient, &mut dw);
+            cpu_kernels::weight_gradient(&mut ws, shape, Activation::Plain(&x), gradient, &mut dw);
             times[2].push(t.elapsed().as_secs_f64());
         }
         print!("{name:38}");

@@ -83,10 +83,10 @@ impl Workspace {
         if short { Isa::Avx2 } else { self.isa }
     }
 
-    /// Makes a part for each thread there is.
+    /// Makes a part for each thread at least.
     pub(crate) fn prepare(&mut self) {
         let n = parallel::threads();
-        if self.parts.len() != n {
+        if self.parts.len() < n {
             self.parts.resize_with(n, Part::default);
         }
     }

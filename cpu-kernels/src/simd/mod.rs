@@ -2,7 +2,8 @@
 //!
 //! A value of a type that implements [`Simd`] is the proof that the processor has the instructions: [`Isa::run`] makes one
 //! only after it has asked. Kernels are generic over it, inlined whole, and entered through a function compiled for that
-//! instruction set ([`Simd::call`]).
+//! instruction set ([`Simd::call`]). No closures in them: one is compiled without the instruction set until it is inlined, which
+//! LLVM may decline.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

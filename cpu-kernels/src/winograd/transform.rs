@@ -15,8 +15,6 @@ const N0: f64 = 1.0 / (A * A * B * B);
 const NA: f64 = 1.0 / (2.0 * A * A * (A * A - B * B));
 const NB: f64 = 1.0 / (2.0 * B * B * (B * B - A * A));
 
-// No closures in code that works on vectors: they are compiled without the instruction set until inlined, which LLVM may
-// decline.
 #[inline(always)]
 fn constant<S: Simd>(s: S, v: f64) -> S::V {
     s.splat(v as f32)
