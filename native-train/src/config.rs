@@ -200,16 +200,24 @@ impl Config {
         Ok(config)
     }
 
+    /// The units' shares.
+    ///
+    /// # Errors
+    /// If they are no split.
+    pub fn split(&self) -> Result<Split, ConfigError> {
+        Ok(match &self.units {
+            Units::Count(n) => Split::equal(*n)?,
+            Units::Text(text) => Split::parse(text)?,
+        })
+    }
+
     /// The network for the tasks' data sets.
     ///
     /// # Errors
     /// If backbone, units, orders and tasks do not fit together.
     pub fn network(&self, sets: &[&Dataset]) -> Result<Network, ConfigError> {
         let backbone: Backbone = self.backbone.parse()?;
-        let split = match &self.units {
-            Units::Count(n) => Split::equal(*n)?,
-            Units::Text(text) => Split::parse(text)?,
-        };
+        let split = self.split()?;
         let rule = if self.tasks.iter().any(|t| t.order.is_none()) {
             order::default_orders(split.units(), self.tasks.len())?
         } else {

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod export;
 pub mod network;
 pub mod onnx;
+pub mod plot;
 pub mod report;
 pub mod train;
 pub mod weights;

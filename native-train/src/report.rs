@@ -138,7 +138,7 @@ impl Report {
 }
 
 /// 1234567 as 1,234,567.
-fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, d) in digits.chars().enumerate() {

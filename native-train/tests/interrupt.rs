@@ -226,7 +226,29 @@ fn finished_runs_are_only_exported_again(scratch: &Scratch) {
     let log = scratch.train(&["--resume", "model/training/last.checkpoint"]).finish();
     assert!(log.contains("all of them are done already"), "{log}");
     assert_same_model(&before, &scratch.out());
+    the_runs_pictures_can_be_drawn_again(scratch);
     assert_metrics_in_order(&scratch.out());
+}
+
+fn the_runs_pictures_can_be_drawn_again(scratch: &Scratch) {
+    let pictures = ["accuracy.svg", "curves.svg"].map(|name| scratch.path("model/training").join(name));
+    let drawn = pictures.each_ref().map(|path| std::fs::read_to_string(path).unwrap());
+    let plot = |out: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dvn-train"));
+        command.args(["plot", out]).current_dir(scratch.0.path()).output().unwrap()
+    };
+    for path in &pictures {
+        std::fs::remove_file(path).unwrap();
+    }
+    let said = plot("model");
+    assert!(said.status.success(), "{said:?}");
+    assert_eq!(String::from_utf8(said.stdout).unwrap().lines().count(), 2);
+    assert!(drawn == pictures.each_ref().map(|path| std::fs::read_to_string(path).unwrap()));
+    assert!(drawn[0].contains("CIFAR-100, sample") && drawn[1].contains("CIFAR-10, sample: accuracy"));
+
+    let said = plot("nowhere");
+    assert_eq!(said.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("nowhere"), "{said:?}");
 }
 
 #[cfg(unix)]
@@ -282,6 +304,7 @@ fn an_unusable_output_is_reported_before_training_starts() {
         let log = scratch.train(&["tiny.toml", "--out", out]).fail();
         let needle = format!("{out}/training");
         assert!(log.contains("cannot be written") && log.contains(&needle), "{log}");
+        assert_eq!(log.matches("os error").count(), 1, "{log}");
         assert!(!log.contains("step"), "{log}");
     }
     let log = scratch.train(&["--resume", "tiny.toml"]).fail();

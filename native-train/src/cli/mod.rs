@@ -13,6 +13,7 @@ mod eval;
 mod export;
 mod inspect;
 mod plan;
+mod plot;
 mod predict;
 mod train;
 
@@ -39,6 +40,7 @@ enum Command {
     Inspect(inspect::Args),
     Export(export::Args),
     Plan(plan::Args),
+    Plot(plot::Args),
     Bench(bench::Args),
 }
 
@@ -56,6 +58,7 @@ impl Cli {
             Command::Inspect(args) => inspect::run(args),
             Command::Export(args) => export::run(args),
             Command::Plan(args) => plan::run(args),
+            Command::Plot(args) => plot::run(args),
             Command::Bench(args) => bench::run(args),
         }
     }

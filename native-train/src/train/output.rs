@@ -12,7 +12,7 @@ const SMALL_FILES: u64 = 1 << 20;
 #[non_exhaustive]
 pub enum OutputError {
     /// The file system said no.
-    #[error("the run's files cannot be written: {path}: {source}")]
+    #[error("the run's files cannot be written: {path}")]
     Io {
         /// The file or folder.
         path: String,

@@ -9,6 +9,7 @@ use crate::data::augment::Augment;
 use crate::data::{self, Dataset, Loader, Prefetch, Scale, Statistics};
 use crate::evaluate::{self, engines};
 use crate::export;
+use crate::plot;
 use crate::report::Report;
 use anyhow::{Context, ensure};
 use candle_core::Device;
@@ -229,6 +230,10 @@ impl Run {
         self.keep_best(&report)?;
         progress.finish();
         self.export(&report)?;
+        // Pictures are no reason to call a finished run failed.
+        if let Err(error) = plot::write(&self.out) {
+            eprintln!("the run's pictures could not be drawn: {error:#}");
+        }
         Ok(Outcome::Finished(report))
     }
 

@@ -1,0 +1,121 @@
+//! Accuracy against parameters, a panel for each task.
+
+use super::figure::{self, Figure, Join, Marker, Panel, Series, Style};
+use super::paper;
+
+/// One task's levels.
+pub struct Task {
+    pub title: String,
+    /// Parameters in all, test accuracy in percent; from level 1 up.
+    pub levels: Vec<(u64, f64)>,
+}
+
+/// What is drawn.
+pub struct Accuracy<'a> {
+    /// The model's name and what it is.
+    pub name: &'a str,
+    pub what: &'a str,
+    /// Number of test images of each task behind an accuracy, as it is written.
+    pub images: &'a str,
+    pub tasks: &'a [Task],
+    /// The paper's figures for the same scenario; none or one for each task.
+    pub paper: &'a [paper::Task],
+}
+
+const OURS: Style = Style { color: figure::BLUE, join: Join::Solid, marker: Some(Marker::Dot) };
+
+impl Accuracy<'_> {
+    pub fn figure(&self) -> Figure {
+        let panel = |(t, task): (usize, &Task)| self.panel(task, self.paper.get(t));
+        Figure {
+            title: format!("{}: accuracy against parameters", self.name),
+            subtitle: format!("{}; {} test images of each task", self.what, self.images),
+            columns: self.tasks.len().min(2),
+            panels: self.tasks.iter().enumerate().map(panel).collect(),
+            legend: Vec::new(),
+        }
+    }
+
+    fn panel(&self, task: &Task, paper: Option<&paper::Task>) -> Panel {
+        let millions = |&(parameters, accuracy): &(u64, f64)| (parameters as f64 / 1e6, accuracy);
+        let ours: Vec<(f64, f64)> = task.levels.iter().map(millions).collect();
+        let mut series: Vec<Series> = paper.into_iter().flat_map(|p| p.series()).collect();
+        let accuracies = ours.iter().map(|(_, accuracy)| format!("{accuracy:.1}")).collect::<Vec<_>>();
+        let levels = if ours.len() == 1 { "level 1".into() } else { format!("levels 1 to {}", ours.len()) };
+        let key = format!("DVN, this run: {} ({levels})", accuracies.join(", "));
+        series.push(Series { style: OURS, points: ours, key: Some(key) });
+        let all = || series.iter().flat_map(|s| &s.points);
+        let largest = all().map(|p| p.0).fold(0.0, f64::max);
+        Panel {
+            title: task.title.clone(),
+            x_label: "parameters kept for inference, all counted (millions)".into(),
+            y_label: "test accuracy (%)".into(),
+            x: 0.0..(1.1 * largest).max(1e-3),
+            y: figure::around(all().map(|p| p.1), 0.0..100.0),
+            series,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers of the attributes `names` of each element that is written with `element` and holds `also`.
+    fn attributes(svg: &str, element: &str, also: &str, names: [&str; 2]) -> Vec<[f64; 2]> {
+        let of = |text: &str, name: &str| -> f64 {
+            let (_, rest) = text.split_once(&format!(" {name}=\"")).unwrap();
+            rest.split('"').next().unwrap().parse().unwrap()
+        };
+        let elements = svg.split(element).skip(1).filter(|e| e.split('<').next().unwrap().contains(also));
+        elements.map(|e| names.map(|name| of(e, name))).collect()
+    }
+
+    /// The points, measured in the picture by means of the axes' own numbers, are where the values say.
+    #[test]
+    fn points_lie_where_the_axes_say() {
+        let levels = vec![(1_000_000, 20.0), (3_000_000, 60.0), (8_000_000, 80.0)];
+        let tasks = [Task { title: "CIFAR-10".into(), levels: levels.clone() }];
+        let accuracy = Accuracy { name: "a", what: "b", images: "10", tasks: &tasks, paper: &[] };
+        let svg = accuracy.figure().svg().unwrap();
+        let tick = |text: &str| attributes(&svg, "<text", &format!(">\n{text}\n"), ["x", "y"])[0];
+        let (x1, x8) = (tick("1")[0], tick("8")[0]);
+        let (y20, y80) = (tick("20")[1], tick("80")[1]);
+        let dots = attributes(&svg, "<circle", "fill=\"#0072B2\"", ["cx", "cy"]);
+        // The last one is the sample in the legend.
+        assert_eq!(dots.len(), levels.len() + 1);
+        for ((parameters, percent), [x, y]) in levels.into_iter().zip(dots) {
+            let found = 1.0 + 7.0 * (x - x1) / (x8 - x1);
+            assert!((found - parameters as f64 / 1e6).abs() < 0.03, "{found} of {parameters}");
+            let found = 20.0 + 60.0 * (y - y20) / (y80 - y20);
+            assert!((found - percent).abs() < 0.3, "{found} of {percent}");
+        }
+    }
+
+    #[test]
+    fn only_j1_is_shown_beside_the_papers_figures() {
+        let tasks =
+            ["CIFAR-10", "CIFAR-100"].map(|t| Task { title: t.into(), levels: vec![(1_900_000, 50.0)] });
+        let svg = |backbone, names: &[&str]| {
+            let paper = paper::figures(backbone, names);
+            let accuracy = Accuracy { name: "a", what: "b", images: "10", tasks: &tasks, paper };
+            accuracy.figure().svg().unwrap()
+        };
+        let j1 = svg("wrn-32-4", &["cifar10", "cifar100"]);
+        for name in [
+            "DVN, paper: 94.6 with one unit, 95.1 with both",
+            "DVN, paper: 75.0 with one unit, 77.3 with both",
+            "NestedNet, paper: 94.7",
+            "NestedNet, paper: 76.7",
+            "Baseline (a network for each task), paper: 94.8",
+            "Baseline (a network for each task), paper: 76.4",
+        ] {
+            assert!(j1.contains(name), "{name}");
+        }
+        for (backbone, names) in
+            [("wrn-14-2", ["cifar10", "cifar100"]), ("wrn-32-4", ["cifar100", "cifar10"])]
+        {
+            assert!(!svg(backbone, &names).contains("paper"));
+        }
+    }
+}
