@@ -65,12 +65,12 @@ impl Gpu {
         let seen = troubles.clone();
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| note(&seen.uncaptured, e.to_string())));
 
-        let (kernels, outcome) = watch(&device, || Kernels::new(&device));
         let name = if info.name.is_empty() { "GPU without a name".to_owned() } else { info.name };
         // Drivers that compute on the CPU; a browser does not always say so otherwise.
         let known = ["swiftshader", "llvmpipe", "lavapipe", "basic render"];
         let lower = name.to_lowercase();
         let software = info.device_type == wgpu::DeviceType::Cpu || known.iter().any(|k| lower.contains(k));
+        let (kernels, outcome) = watch(&device, || Kernels::new(&device, software));
         let gpu = Arc::new(Gpu { device, queue, kernels, limits, name, software, troubles });
         gpu.judge(outcome.await, "the compute kernels")?;
         selftest::run(&gpu).await?;

@@ -33,12 +33,14 @@ pub(super) struct Kernels {
     convolutions: Vec<(Variant, Kernel)>,
     pub(super) pool: Kernel,
     pub(super) classifier: Kernel,
-    /// Cleared when the self-test finds it wrong.
+    /// Whether the inputs may be split; not when the self-test finds it wrong.
     split: AtomicBool,
 }
 
 impl Kernels {
-    pub(super) fn new(device: &wgpu::Device) -> Kernels {
+    /// A software adapter gets no kernels that split the inputs: it has few threads, pays dearly for barriers, and takes
+    /// seconds to compile a kernel.
+    pub(super) fn new(device: &wgpu::Device, software: bool) -> Kernels {
         let module = |label, source: &'static str| {
             let source = wgpu::ShaderSource::Wgsl(source.into());
             device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(label), source })
@@ -51,7 +53,11 @@ impl Kernels {
             (Variant { split, unit_stride }, kernel(device, &conv, 5, &constants))
         };
         Kernels {
-            convolutions: variants.map(convolution).into(),
+            convolutions: variants
+                .into_iter()
+                .filter(|(split, _)| !(*split && software))
+                .map(convolution)
+                .collect(),
             pool: kernel(device, &module("pool", include_str!("shaders/pool.wgsl")), 2, &[]),
             classifier: kernel(
                 device,
@@ -59,20 +65,29 @@ impl Kernels {
                 4,
                 &[],
             ),
-            split: AtomicBool::new(true),
+            split: AtomicBool::new(!software),
         }
     }
 
     /// The variant for a convolution of so many items.
-    pub(super) fn choose(&self, items: u64, unit_stride: bool, software: bool) -> Variant {
-        // A software adapter has few threads, and pays dearly for barriers.
-        let split = !software && items < FEW_THREADS && self.split.load(Ordering::Relaxed);
-        Variant { split, unit_stride }
+    pub(super) fn choose(&self, items: u64, unit_stride: bool) -> Variant {
+        Variant { split: items < FEW_THREADS && self.splits(), unit_stride }
+    }
+
+    /// Whether there are kernels that split the inputs.
+    pub(super) fn splits(&self) -> bool {
+        self.split.load(Ordering::Relaxed)
     }
 
     pub(super) fn convolution(&self, variant: Variant) -> &Kernel {
         let found = self.convolutions.iter().find(|(v, _)| *v == variant);
-        found.map(|(_, kernel)| kernel).expect("all four variants were made")
+        found.map(|(_, kernel)| kernel).expect("only variants that were made are chosen")
+    }
+
+    /// Puts the kernels for stride 1 in the places of the others, for trying the self-test.
+    #[cfg(test)]
+    pub(super) fn swap_strides(&mut self) {
+        self.convolutions.iter_mut().for_each(|(variant, _)| variant.unit_stride = !variant.unit_stride);
     }
 
     /// Does without the variants that share inputs.

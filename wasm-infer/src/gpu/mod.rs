@@ -55,9 +55,19 @@ pub struct GpuEngine {
 struct State {
     weights: Weights,
     maps: Vec<Memory>,
+    plans: BTreeMap<(usize, usize), Arc<Planned>>,
     programs: BTreeMap<(usize, usize, usize), Arc<Program>>,
     map_account: Account,
     other_account: Account,
+}
+
+/// A plan with what is worked out of it once.
+#[derive(Debug)]
+struct Planned {
+    plan: Plan,
+    slots: Slots,
+    /// Bytes that each slot's buffer needs for one image.
+    bytes: Vec<u64>,
 }
 
 /// Logits on their way back.
@@ -77,6 +87,7 @@ impl GpuEngine {
         let state = State {
             weights: Weights::new(Account::default()),
             maps: Vec::new(),
+            plans: BTreeMap::new(),
             programs: BTreeMap::new(),
             map_account: Account::default(),
             other_account: Account::default(),
@@ -146,18 +157,32 @@ impl GpuEngine {
         input: &[f32],
         images: usize,
     ) -> Result<Vec<f32>, EngineError> {
-        let plan = self.network.plan(task, level)?;
-        check_resident(&plan, |id| self.state.borrow().weights.has(id))?;
-        check_input(&plan, input.len(), images)?;
+        let planned = self.planned(task, level)?;
+        let plan = &planned.plan;
+        check_resident(plan, |id| self.state.borrow().weights.has(id))?;
+        check_input(plan, input.len(), images)?;
         if let Some(reason) = self.gpu.lost() {
             return Err(EngineError::DeviceLost { reason });
         }
         if images == 0 {
             return Ok(Vec::new());
         }
-        self.upload(&plan).await?;
-        let reading = self.launch(&plan, input, images)?;
+        self.upload(plan).await?;
+        let reading = self.launch(&planned, input, images)?;
         self.read(reading).await
+    }
+
+    fn planned(&self, task: usize, level: usize) -> Result<Arc<Planned>, EngineError> {
+        let state = &mut *self.state.borrow_mut();
+        if let Some(planned) = state.plans.get(&(task, level)) {
+            return Ok(planned.clone());
+        }
+        let plan = self.network.plan(task, level)?;
+        let slots = plan.slots();
+        let bytes = slot_bytes(&plan, &slots);
+        let planned = Arc::new(Planned { plan, slots, bytes });
+        state.plans.insert((task, level), planned.clone());
+        Ok(planned)
     }
 
     /// Brings the level's shards to the GPU.
@@ -178,31 +203,28 @@ impl GpuEngine {
     }
 
     /// Sends the level to the GPU, in parts if the batch is large. All of its shards are there.
-    fn launch(&self, plan: &Plan, input: &[f32], images: usize) -> Result<Reading, EngineError> {
-        let slots = plan.slots();
-        let bytes = slot_bytes(plan, &slots);
-        let largest = bytes.iter().copied().max().unwrap_or(0);
+    fn launch(&self, planned: &Planned, input: &[f32], images: usize) -> Result<Reading, EngineError> {
+        let largest = planned.bytes.iter().copied().max().unwrap_or(0);
         let fit = self.gpu.largest_binding() / largest.max(1);
         if fit == 0 {
             return Err(self.too_small("bytes of a buffer", largest));
         }
-        let at_once = images_at_once(plan, images).min(fit as usize);
-        let (result, outcome) =
-            self.gpu.watch(|| self.submit(plan, &slots, &bytes, input, (images, at_once)));
+        let at_once = images_at_once(&planned.plan, images).min(fit as usize);
+        let (result, outcome) = self.gpu.watch(|| self.submit(planned, input, images, at_once));
         let (staging, mapped) = result?;
         Ok(Reading { staging, mapped, outcome })
     }
 
     fn submit(
         &self,
-        plan: &Plan,
-        slots: &Slots,
-        bytes: &[u64],
+        planned: &Planned,
         input: &[f32],
-        (images, at_once): (usize, usize),
+        images: usize,
+        at_once: usize,
     ) -> Result<(Memory, oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>), EngineError> {
         let state = &mut *self.state.borrow_mut();
         let gpu = &*self.gpu;
+        let Planned { plan, slots, .. } = planned;
         let logit_bytes = 4 * plan.classes() as u64;
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let staging = Memory::new(gpu, &state.other_account, images as u64 * logit_bytes, usage);
@@ -210,7 +232,7 @@ impl GpuEngine {
         let mut done = 0;
         for part in input.chunks(at_once * image) {
             let count = part.len() / image;
-            let program = self.program(state, plan, slots, bytes, count)?;
+            let program = self.program(state, planned, count)?;
             gpu.queue.write_buffer(state.maps[slots.of[0]].buffer(), 0, bytemuck::cast_slice(&four(part)));
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             program.record(&mut encoder);
@@ -234,12 +256,11 @@ impl GpuEngine {
     fn program(
         &self,
         state: &mut State,
-        plan: &Plan,
-        slots: &Slots,
-        bytes: &[u64],
+        planned: &Planned,
         images: usize,
     ) -> Result<Arc<Program>, EngineError> {
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        let Planned { plan, slots, bytes } = planned;
         for (slot, one) in bytes.iter().enumerate() {
             let needed = one * images as u64;
             if state.maps.get(slot).is_some_and(|m| m.bytes() >= needed) {
@@ -306,3 +327,7 @@ impl GpuEngine {
 fn four(rgb: &[f32]) -> Vec<f32> {
     rgb.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 0.0]).collect()
 }
+
+// Without the feature there is no adapter to test on.
+#[cfg(all(test, feature = "native"))]
+mod tests;

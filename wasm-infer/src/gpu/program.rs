@@ -190,7 +190,7 @@ impl Job<'_> {
         let unit_stride = conv.stride == 1;
         let kernels = &self.gpu.kernels;
         let variant = match self.choice {
-            Choice::Suitable => kernels.choose(items, unit_stride, self.gpu.software()),
+            Choice::Suitable => kernels.choose(items, unit_stride),
             Choice::Split(split) => Variant { split, unit_stride },
         };
         let parts = if variant.split { PARTS } else { 1 };

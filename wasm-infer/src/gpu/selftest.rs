@@ -21,14 +21,14 @@ pub(super) async fn run(gpu: &Arc<Gpu>) -> Result<(), EngineError> {
     if let Some(reason) = plain {
         return Err(EngineError::SelfTest { adapter: gpu.name().to_owned(), reason });
     }
-    if try_out(gpu, true).await?.is_some() {
+    if gpu.kernels.splits() && try_out(gpu, true).await?.is_some() {
         gpu.kernels.drop_split();
     }
     Ok(())
 }
 
 /// What is wrong, if anything.
-async fn try_out(gpu: &Arc<Gpu>, split: bool) -> Result<Option<String>, EngineError> {
+pub(super) async fn try_out(gpu: &Arc<Gpu>, split: bool) -> Result<Option<String>, EngineError> {
     // Two units, so that layers have several blocks; three stages, so that there are both strides.
     let backbone = Backbone::Wrn { depth: 8, scale: 1 };
     let order = order::default_orders(2, 1)?.remove(0);
@@ -36,7 +36,7 @@ async fn try_out(gpu: &Arc<Gpu>, split: bool) -> Result<Option<String>, EngineEr
         Network::new(backbone, Split::equal(2)?, vec![TaskSpec { classes: 5, input_size: SIZE, order }])?;
     let engine = GpuEngine::with_choice(gpu.clone(), network.clone(), Choice::Split(split));
     let mut reference = CpuEngine::new(network.clone());
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     for id in network.plan(0, 2)?.shards() {
         let shard = shard(&network, id, &mut random)?;
         engine.insert(id, shard.clone())?;
@@ -56,7 +56,7 @@ async fn try_out(gpu: &Arc<Gpu>, split: bool) -> Result<Option<String>, EngineEr
 }
 
 /// Weights that keep the activations alive.
-fn shard(network: &Network, id: ShardId, random: &mut Random) -> Result<Shard, EngineError> {
+pub(super) fn shard(network: &Network, id: ShardId, random: &mut Random) -> Result<Shard, EngineError> {
     let mut tensors = Vec::new();
     for spec in network.tensors(id)? {
         tensors.push(random.vec(spec.shape.iter().product(), 0.3));
@@ -76,11 +76,15 @@ fn shard(network: &Network, id: ShardId, random: &mut Random) -> Result<Shard, E
 }
 
 /// A linear congruential generator (Knuth's MMIX constants): any numbers do, the same ones everywhere.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
+    pub(super) fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
     /// Uniform in `-bound` to `bound`.
-    fn vec(&mut self, len: usize, bound: f32) -> Vec<f32> {
+    pub(super) fn vec(&mut self, len: usize, bound: f32) -> Vec<f32> {
         let mut next = || {
             self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             bound * ((self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0)
