@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { answer, card, launch, open, served } from "./page.js";
+import { answer, card, launch, launchToLose, open, served } from "./page.js";
 
 /** A software adapter takes seconds for one picture. */
 const LONG = 240_000;
@@ -77,5 +77,25 @@ test("the engine can be changed while the page is open", { timeout: LONG * 2 }, 
   await page.getByTestId("engine-line").getByText("Processor (CPU)").waitFor({ timeout: LONG });
   assert.equal(await answer(page, task.name, 1), said);
   assert.deepEqual(errors, []);
+  await close();
+});
+
+const onLinux = process.platform === "linux" ? false : "the GPU's process is found through /proc";
+
+test("a lost GPU is replaced, and the next answer comes", { timeout: LONG * 2, skip: onLinux }, async () => {
+  const { browser, loseGpu, close } = await launchToLose();
+  const { page } = await open(browser, "#engine=webgpu");
+  const { model, strip } = await served(page);
+  const [task] = model.tasks;
+  await page.getByText(task.title, { exact: true }).first().click();
+  await answer(page, task.name, 1, LONG);
+  loseGpu();
+  const other = strip[3];
+  await page.locator(`[id="thumb-${other.file}"]`).click();
+  await page.getByTestId("engine-line").getByText("was lost").waitFor({ timeout: LONG });
+  const said = await answer(page, task.name, 1, LONG);
+  await page.getByTestId("engine").selectOption("cpu");
+  await page.getByTestId("engine-line").getByText("Processor (CPU)").waitFor({ timeout: LONG });
+  assert.equal(await answer(page, task.name, 1, LONG), said);
   await close();
 });

@@ -1,5 +1,6 @@
 // What the tests share: a browser, a page that reports its errors, and ways to read the page.
 
+import { readdirSync, readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const address = process.env.DVN_PAGE;
@@ -26,8 +27,44 @@ export const PATIENCE = 30_000;
 export const WIDE = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
+function how(webgpu) {
+  return { executablePath, args: [...ARGUMENTS, ...(webgpu ? WITH_WEBGPU : [])] };
+}
+
 export function launch({ webgpu }) {
-  return chromium.launch({ executablePath, args: [...ARGUMENTS, ...(webgpu ? WITH_WEBGPU : [])] });
+  return chromium.launch(how(webgpu));
+}
+
+/** A browser whose GPU process can be killed, as a driver's reset does (on Linux). */
+export async function launchToLose() {
+  const server = await chromium.launchServer(how(true));
+  return {
+    browser: await chromium.connect(server.wsEndpoint()),
+    loseGpu: () => process.kill(gpuProcess(server.process().pid), "SIGKILL"),
+    close: () => server.close(),
+  };
+}
+
+/** The GPU process among a browser's descendants. */
+function gpuProcess(browser) {
+  const parents = new Map();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      // "pid (name) state parent ...", and a name may hold spaces.
+      const [, parent] = readFileSync(`/proc/${pid}/stat`, "utf8")
+        .replace(/^.*\) /s, "")
+        .split(" ");
+      parents.set(Number(pid), Number(parent));
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  const descends = (pid) => pid === browser || (parents.has(pid) && descends(parents.get(pid)));
+  for (const pid of parents.keys()) {
+    if (descends(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("--type=gpu-process"))
+      return pid;
+  }
+  throw new Error("the browser has no GPU process");
 }
 
 /** Opens the page at a link's moment; `errors` fills with whatever the page complains about. */

@@ -42,6 +42,7 @@ export class Session {
     private readonly around: Surroundings,
     private readonly base: string,
     private readonly model: Model,
+    private readonly wish: EngineWish,
     private engine: Engine,
     public choice: EngineChoice,
   ) {
@@ -57,7 +58,7 @@ export class Session {
       throw Fault.of(error, "model");
     }
     const [engine, choice] = await makeEngine(around, model, wish);
-    return new Session(around, base, model, engine, choice);
+    return new Session(around, base, model, wish, engine, choice);
   }
 
   /** Makes exactly these levels resident; milliseconds it took. */
@@ -115,7 +116,7 @@ export class Session {
   /** A lost device takes all its memory along: starts again, on the GPU if it comes back. */
   private async replace(): Promise<void> {
     this.engine.free();
-    const [engine, choice] = await makeEngine(this.around, this.model, "auto");
+    const [engine, choice] = await makeEngine(this.around, this.model, this.wish);
     this.engine = engine;
     const lost = "the graphics device was lost and the engine started again";
     this.choice = { ...choice, why: choice.why ? `${lost}; ${choice.why}` : lost };
