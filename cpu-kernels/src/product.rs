@@ -41,6 +41,8 @@ pub(crate) struct Product<'a> {
     pub(crate) blocks: usize,
     /// The plane of the result.
     pub(crate) out: *mut f32,
+    /// Whether it is added to what is there.
+    pub(crate) more: bool,
 }
 
 impl Kernel for Product<'_> {
@@ -123,7 +125,10 @@ impl Product<'_> {
         for (r, acc) in acc.iter().enumerate() {
             for (q, v) in acc.iter().enumerate() {
                 // SAFETY: the result's plane holds `tiles` tiles of the panel's blocks.
-                unsafe { simd.store(self.out.add((first + q) * block + (tile + r) * S::LANES), *v) };
+                unsafe {
+                    let p = self.out.add((first + q) * block + (tile + r) * S::LANES);
+                    simd.store(p, if self.more { simd.add(simd.load(p), *v) } else { *v });
+                }
             }
         }
         ROWS

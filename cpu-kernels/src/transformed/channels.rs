@@ -51,8 +51,12 @@ pub(super) fn by_channels<C: Scheme>(
     });
 }
 
-/// The most blocks of a group.
+/// The most blocks of a group, and of a panel.
 const GROUP: usize = 4;
+const PANEL: usize = 3;
+/// Input channels whose weights are transformed at a time: so few that they stay in the first level cache until their product,
+/// or the second level's with the longest vectors. A multiple of any set's LANES.
+const SLICE: usize = 16;
 
 /// Groups of panels, (first block, blocks): a cache line of weights or more, so that none is read for the sake of a part.
 #[inline(always)]
@@ -141,35 +145,44 @@ impl<C: Scheme> Kernel for GroupRange<'_, C> {
     fn run<S: Simd>(self, simd: S) {
         let Convolution { input, output, sink, weights, .. } = self.convolution;
         let tiling = self.tiling;
-        let weights_plane = padded(input.channels * GROUP * S::LANES);
-        let out_plane = padded(GROUP * tiling.tiles() * S::LANES);
+        let tile_block = tiling.tiles() * S::LANES;
+        let weights_plane = padded(SLICE * PANEL * S::LANES);
+        let out_plane = padded(GROUP * tile_block);
         let transformed = self.part.weights.get(C::WEIGHTS * weights_plane);
         let products = self.part.outputs.get(C::TERMS.len() * out_plane);
         for (first, width) in groups::<S>(output.channels).skip(self.groups.start).take(self.groups.len()) {
-            let group = Weights {
-                weights,
-                inputs: input.channels,
-                outputs: output.channels,
-                channels: 0..input.channels,
-                blocks: first..first + width,
-                to: transformed,
-                plane: weights_plane,
-            };
-            C::weights(simd, group);
-            for (plane, terms) in C::TERMS.iter().enumerate() {
-                // SAFETY: all buffers hold the scheme's planes.
-                unsafe {
-                    simd.call(Product {
-                        pairs: terms,
-                        inputs: self.inputs,
-                        in_plane: self.in_plane,
-                        weights: transformed,
-                        weights_plane,
-                        channels: input.channels,
-                        tiles: tiling.tiles(),
-                        blocks: width,
-                        out: products.add(plane * out_plane),
-                    });
+            for slice in (0..input.channels).step_by(SLICE) {
+                let channels = slice..(slice + SLICE).min(input.channels);
+                for (panel, panel_width) in panels::<S>(width) {
+                    let blocks = first + panel..first + panel + panel_width;
+                    let slice_weights = Weights {
+                        weights,
+                        inputs: input.channels,
+                        outputs: output.channels,
+                        channels: channels.clone(),
+                        blocks,
+                        to: transformed,
+                        to_channels: channels.clone(),
+                        plane: weights_plane,
+                    };
+                    C::weights(simd, slice_weights);
+                    for (plane, terms) in C::TERMS.iter().enumerate() {
+                        // SAFETY: all buffers hold the scheme's planes; slices start at blocks.
+                        unsafe {
+                            simd.call(Product {
+                                pairs: terms,
+                                inputs: self.inputs.add(slice / S::LANES * tile_block),
+                                in_plane: self.in_plane,
+                                weights: transformed,
+                                weights_plane,
+                                channels: channels.len(),
+                                tiles: tiling.tiles(),
+                                blocks: panel_width,
+                                out: products.add(plane * out_plane + panel * tile_block),
+                                more: slice > 0,
+                            });
+                        }
+                    }
                 }
             }
             for row in 0..tiling.all_rows() {
@@ -184,7 +197,7 @@ impl<C: Scheme> Kernel for GroupRange<'_, C> {
                     // SAFETY: the planes hold all rows.
                     from: unsafe { products.add(row * tiling.columns * S::LANES) },
                     plane: out_plane,
-                    block: tiling.tiles() * S::LANES,
+                    block: tile_block,
                     sums: self.sums,
                 };
                 C::output(simd, row);

@@ -150,6 +150,8 @@ pub(crate) struct Weights<'a> {
     pub(crate) blocks: Range<usize>,
     /// Plane 0 of the result.
     pub(crate) to: *mut f32,
+    /// The input channels that the result's panels have room for.
+    pub(crate) to_channels: Range<usize>,
     /// Floats from plane to plane.
     pub(crate) plane: usize,
 }

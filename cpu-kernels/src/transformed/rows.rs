@@ -34,6 +34,7 @@ pub(super) fn by_rows<C: Scheme>(
                 channels: parallel::part(inputs, 4, n, i),
                 blocks: 0..outputs.div_ceil(isa.lanes()),
                 to: { transformed }.0,
+                to_channels: 0..inputs,
                 plane,
             },
             PhantomData,
@@ -166,6 +167,7 @@ impl<C: Scheme> Kernel for Rows<'_, C> {
                         tiles,
                         blocks,
                         out: products.add(plane * out_plane),
+                        more: false,
                     });
                 }
             }

@@ -45,7 +45,8 @@ pub(crate) unsafe fn weights_to_planes<S: Simd, T: WeightTransform>(simd: S, wei
             for q in 0..width {
                 let out = (weights.blocks.start + first + q) * S::LANES;
                 let left = weights.outputs - out;
-                let to = (first * weights.inputs + channel * width + q) * S::LANES;
+                let row = channel - weights.to_channels.start;
+                let to = (first * weights.to_channels.len() + row * width + q) * S::LANES;
                 // SAFETY: the caller's.
                 unsafe {
                     if left < S::LANES {
