@@ -8,6 +8,7 @@ macro_rules! outln {
 }
 
 mod bench;
+mod choice;
 mod data;
 mod eval;
 mod export;

@@ -1,9 +1,10 @@
 //! `dvn-train predict`.
 
+use super::choice::{self, LevelChoice};
 use crate::evaluate::engines;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use dvn::folder::ModelFolder;
-use dvn::{Budget, pixels};
+use dvn::pixels;
 use image::{ImageReader, Limits};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,12 +20,8 @@ pub struct Args {
     /// Only this task (its name); all without it.
     #[arg(long)]
     task: Option<String>,
-    /// Level, from 1; the full one without it.
-    #[arg(long, conflicts_with = "budget")]
-    level: Option<usize>,
-    /// The largest level that fits: parameters (2M) or bytes (8MB).
-    #[arg(long)]
-    budget: Option<Budget>,
+    #[command(flatten)]
+    level: LevelChoice,
 }
 
 /// The largest side of an image that is read, pixels.
@@ -49,13 +46,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let tasks = &model.manifest().tasks;
     let chosen: Vec<usize> = match &args.task {
         None => (0..tasks.len()).collect(),
-        Some(name) => match tasks.iter().position(|t| t.name == *name) {
-            Some(t) => vec![t],
-            None => {
-                let known: Vec<&str> = tasks.iter().map(|t| t.name.as_str()).collect();
-                bail!("no task {name:?}: this model has {}", known.join(", "))
-            }
-        },
+        Some(name) => vec![choice::find(tasks, name)?],
     };
     let mut engine = engines::Kind::Cpu.open(&model)?;
     let mut failed = false;
@@ -70,17 +61,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         };
         for &t in &chosen {
             let task = &tasks[t];
-            let parameters: Vec<u64> = task.levels.iter().map(|l| l.parameters).collect();
-            let level = match (args.level, args.budget) {
-                (Some(level), _) => level,
-                (None, None) => task.levels.len(),
-                (None, Some(budget)) => budget.level(&parameters).with_context(|| {
-                    format!(
-                        "{budget} is below level 1 of {}, which takes {} parameters",
-                        task.name, parameters[0]
-                    )
-                })?,
-            };
+            let level = args.level.of(task)?;
             let size = task.input.size;
             let small = pixels::resize(&rgb, width, height, 3, size)?;
             let mut input = vec![0.0; small.len()];
