@@ -29,6 +29,11 @@ export class App {
     this.client = new Client((event) => this.onEvent(event));
     this.gallery = new Gallery(this.state, this.client, () => this.changed());
     addEventListener("popstate", () => void this.follow(readLink(location.hash)));
+    // A hidden tab is slowed down by the browser, so nothing was timed in it.
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden && !this.state.working)
+        void this.measureQuietly(this.spots(), this.wishing.signal);
+    });
   }
 
   subscribe(listener: () => void): () => void {

@@ -92,7 +92,7 @@ fn mirror(from: &Path, to: &Path) -> Result<bool> {
 }
 
 /// The names of the models in the repository, in order.
-fn shipped(project: &Project) -> Result<Vec<String>> {
+pub fn shipped(project: &Project) -> Result<Vec<String>> {
     let root = project.models();
     if !root.is_dir() {
         return Ok(Vec::new());

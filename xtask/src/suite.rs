@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::site::Site;
 use crate::steps::{Steps, seconds};
 use crate::summary::{Counts, End, Outcome, table};
-use crate::{browser, npm, page, server, toolchain, vulkan, wasm};
+use crate::{browser, models, npm, page, server, toolchain, vulkan, wasm};
 
 /// A step of the suite; their order is the order they run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -191,6 +191,9 @@ fn name(command: &Command) -> String {
 
 /// Serves the built page and runs the browser's tests against it.
 fn in_browser(project: &Project) -> Result<Counts> {
+    if models::shipped(project)?.is_empty() {
+        bail!("{} holds no model folder for the page to open", project.show(&project.models()));
+    }
     let folder = project.browser_tests();
     npm::install(&folder)?;
     let chromium = browser::chromium()?;

@@ -38,8 +38,11 @@ export function Chart({ title, points, xName, xText, empty }: ChartProps) {
   const drawn = points.filter((point) => point.y !== undefined || point.own);
   const lows = drawn.flatMap(({ y, own }) => [y, own?.low].filter((value) => value !== undefined));
   const floor = Math.max(0, Math.floor((Math.min(100, ...lows) - 4) / 10) * 10);
-  const most = Math.max(0, ...drawn.map(({ x, spread }) => Math.max(x, spread?.[1] ?? 0)));
-  const xs = scaleLinear([0, most * 1.05 || 1], [MARGIN.left, width - MARGIN.right]);
+  const dearest = Math.max(0, ...drawn.map(({ x }) => x));
+  const widest = Math.max(0, ...drawn.map(({ spread }) => spread?.[1] ?? 0));
+  // One disturbed measurement must not squeeze all others to the edge.
+  const most = Math.max(dearest, Math.min(widest, dearest * 2));
+  const xs = scaleLinear([0, most * 1.05 || 1], [MARGIN.left, width - MARGIN.right]).clamp(true);
   const ys = scaleLinear([floor, 100], [HEIGHT - MARGIN.bottom, MARGIN.top]);
   const tasks = [...new Set(drawn.map((point) => point.task))];
   const path = line<Point>(
