@@ -68,7 +68,7 @@ impl Gpu {
         let name = if info.name.is_empty() { "GPU without a name".to_owned() } else { info.name };
         // Drivers that compute on the CPU; a browser does not always say so otherwise.
         let known = ["swiftshader", "llvmpipe", "lavapipe", "basic render"];
-        let lower = name.to_lowercase();
+        let lower = name.to_ascii_lowercase();
         let software = info.device_type == wgpu::DeviceType::Cpu || known.iter().any(|k| lower.contains(k));
         let (kernels, outcome) = watch(&device, || Kernels::new(&device, software));
         let gpu = Arc::new(Gpu { device, queue, kernels, limits, name, software, troubles });
