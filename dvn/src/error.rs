@@ -228,11 +228,11 @@ pub enum ModelError {
         value: f32,
     },
     /// The file system said no.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     Io {
         /// The file.
         path: String,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }

@@ -101,8 +101,8 @@ fn to_json(manifest: &Manifest) -> Result<Vec<u8>, ModelError> {
     Ok(json)
 }
 
-fn io(path: &Path, source: std::io::Error) -> ModelError {
-    ModelError::Io { path: path.display().to_string(), source }
+fn io(path: &Path, error: std::io::Error) -> ModelError {
+    ModelError::Io { path: path.display().to_string(), error }
 }
 
 fn read(path: &Path, at_most: u64) -> Result<Vec<u8>, ModelError> {

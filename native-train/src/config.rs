@@ -138,12 +138,12 @@ fn default_evaluation_images() -> usize {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     Io {
         /// The file.
         path: String,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// No TOML, a missing or unknown key, a value of the wrong type.
     #[error("{0}")]
@@ -179,7 +179,7 @@ impl Config {
     pub fn read(path: &Path) -> Result<(Config, String), ConfigError> {
         let name = path.display().to_string();
         let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: name.clone(), source })?;
+            std::fs::read_to_string(path).map_err(|error| ConfigError::Io { path: name.clone(), error })?;
         let config = Config::parse(&text).map_err(|e| match e {
             ConfigError::Toml(reason) => ConfigError::Toml(format!("{name}: {reason}")),
             other => other,

@@ -52,12 +52,12 @@ pub enum OnnxError {
     #[error("encoding the model: {0}")]
     Encode(#[from] ProtobufError),
     /// The file cannot be written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     Io {
         /// The file.
         path: String,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }
 
@@ -107,6 +107,6 @@ pub fn write(model: &ModelFolder, task: usize, level: usize, path: &Path) -> Res
         file.write_all(&bytes)?;
         file.commit()
     };
-    attempt().map_err(|source| OnnxError::Io { path: path.display().to_string(), source })?;
+    attempt().map_err(|error| OnnxError::Io { path: path.display().to_string(), error })?;
     Ok(bytes.len())
 }

@@ -48,12 +48,12 @@ pub const VERSION: u32 = 1;
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The file system said no.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     Io {
         /// The file.
         path: String,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// Not a checkpoint, or a damaged one.
     #[error("{path}: no usable checkpoint: {reason}")]
@@ -83,7 +83,7 @@ impl Checkpoint {
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
         let arrays = [bytes(&self.values), bytes(&self.velocity), bytes(&self.running)];
         let head = Head { sha256: hash(&arrays), ..self.head.clone() };
-        let io = |source| CheckpointError::Io { path: path.display().to_string(), source };
+        let io = |error| CheckpointError::Io { path: path.display().to_string(), error };
         let head = serde_json::to_string(&head).map_err(|e| io(e.into()))?;
         let mut views = Vec::new();
         for (name, data) in ARRAYS.iter().zip(&arrays) {
@@ -108,7 +108,7 @@ impl Checkpoint {
     pub fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
         let name = path.display().to_string();
         let content =
-            std::fs::read(path).map_err(|source| CheckpointError::Io { path: name.clone(), source })?;
+            std::fs::read(path).map_err(|error| CheckpointError::Io { path: name.clone(), error })?;
         let damaged = |reason: String| CheckpointError::Damaged { path: name.clone(), reason };
         let (_, metadata) =
             SafeTensors::read_metadata(&content).map_err(|e| damaged(format!("not safetensors: {e}")))?;
