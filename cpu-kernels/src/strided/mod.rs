@@ -15,7 +15,7 @@ mod input;
 mod output;
 mod weights;
 
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 use crate::transformed::{GradientScheme, InputRow, OutputRow, Scheme, Tiling, WeightSums, Weights};
 
 /// Planes along one dimension: input samples, weights, output products; their squares are those of two.
@@ -94,7 +94,7 @@ impl Scheme for Strided {
 
     #[inline(always)]
     fn weights<S: Simd>(simd: S, weights: Weights) {
-        simd.call(weights::Forth(weights));
+        weights::Forth(weights).run(simd);
     }
 
     #[inline(always)]
@@ -133,7 +133,7 @@ impl Scheme for StridedBack {
 
     #[inline(always)]
     fn weights<S: Simd>(simd: S, weights: Weights) {
-        simd.call(weights::Forth(weights));
+        weights::Forth(weights).run(simd);
     }
 
     #[inline(always)]

@@ -54,9 +54,9 @@ pub(super) fn by_channels<C: Scheme>(
 /// The most blocks of a group, and of a panel.
 const GROUP: usize = 4;
 const PANEL: usize = 3;
-/// Input channels whose weights are transformed at a time: so few that they stay in the first level cache until their product,
-/// or the second level's with the longest vectors. A multiple of any set's LANES.
-const SLICE: usize = 16;
+/// Input channels whose weights are transformed at a time, so that the planes of weights are of a size that is known when
+/// compiling, and stay in the second level cache until their product. A multiple of any set's LANES.
+const SLICE: usize = 64;
 
 /// Groups of panels, (first block, blocks): a cache line of weights or more, so that none is read for the sake of a part.
 #[inline(always)]

@@ -50,7 +50,7 @@ pub(crate) trait Scheme {
     fn tiles_at_once(tiling: &Tiling, inputs: usize, outputs: usize) -> usize;
     /// Transforms a tile row of the input.
     fn input<S: Simd>(simd: S, row: InputRow);
-    /// Transforms weights.
+    /// Transforms weights, inlined: where the sizes are constants, so are the addresses.
     fn weights<S: Simd>(simd: S, weights: Weights);
     /// Transforms a tile row of the products back and stores it.
     fn output<S: Simd>(simd: S, row: OutputRow);

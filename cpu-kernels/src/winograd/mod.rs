@@ -57,7 +57,7 @@ impl Scheme for Winograd {
 
     #[inline(always)]
     fn weights<S: Simd>(simd: S, weights: Weights) {
-        simd.call(Forth(weights));
+        Forth(weights).run(simd);
     }
 
     #[inline(always)]
