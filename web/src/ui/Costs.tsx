@@ -71,7 +71,7 @@ function Tile({ title, note, children }: { title: string; note: string; children
 }
 
 function Row({ task, value, share, of }: RowProps) {
-  const words = of ?? (share === undefined || share === 1 ? undefined : `${percent(share)} of the whole`);
+  const words = of ?? (share === undefined || share === 1 ? undefined : `${percent(share)} of whole`);
   return (
     <div class="cost-row">
       <Swatch task={task} />

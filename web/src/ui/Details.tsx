@@ -18,13 +18,17 @@ export function Details({ app }: { app: App }) {
       setCopied("The browser does not allow copying here.");
     }
   };
+  const maps = Math.max(
+    0,
+    ...app.spots().map(({ task, level }) => info.tasks[task]?.levels[level - 1]?.activation_bytes ?? 0),
+  );
   const facts: [string, string][] = [
     ["Model", `${info.name} (${info.backbone}, ${info.units.length} units)`],
     ["Engine", engine ? `${engine.kind === "webgpu" ? "WebGPU" : "CPU"}, ${engine.adapter}` : "–"],
     ...(engine?.detail ? [["Why not WebGPU", engine.detail] as [string, string]] : []),
     ["Build", engine ? `WebAssembly, ${engine.build === "relaxed" ? "relaxed SIMD" : "128-bit SIMD"}` : "–"],
     ["Weights in memory", `${bytes(memory.bytes)} in ${memory.files.length} files`],
-    ["Intermediate results", bytes(memory.activationBytes)],
+    ["Intermediate results, one picture", bytes(maps)],
     ["Fetched over the network", bytes(memory.fetched)],
     ["From this browser's store", bytes(memory.stored)],
   ];

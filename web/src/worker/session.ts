@@ -217,7 +217,7 @@ async function makeEngine(
       why = `the browser's WebGPU is only imitated in software (${engine.adapter}), which is slower`;
       engine.free();
     } catch (error) {
-      why = "WebGPU finds no graphics processor that it can use";
+      why = "WebGPU finds no usable graphics processor";
       detail = Fault.of(error).message;
     }
   }
