@@ -55,11 +55,17 @@ fn hold(path: &Path, gpu: &Arc<Gpu>) -> Result<()> {
         let (described, classes) = (&tasks[task], network.tasks()[task].classes);
         let here = format!("{}, {}, level {level}", case.name, described.title);
         let expected = reference::logits(&case, task, level);
-        let runs: [(&mut dyn Runner, &Case); 3] = [(&mut cpu, &case), (&mut candle, &case), (&mut wgpu, &few)];
+        let runs: [(&mut dyn Runner, &Case); 3] =
+            [(&mut cpu, &case), (&mut candle, &case), (&mut wgpu, &few)];
         for (runner, case) in runs {
             let logits = runner.run(case, task, level).with_context(|| here.clone())?;
             let found = agreement(&logits, &expected[..case.count * classes], classes);
-            println!("{here}, {}: relative error {:.1e} on {} images", runner.name(), found.error, case.count);
+            println!(
+                "{here}, {}: relative error {:.1e} on {} images",
+                runner.name(),
+                found.error,
+                case.count
+            );
             ensure!(found.holds(), "{here}, {}: {found:?}", runner.name());
         }
         if let Some(stated) = described.levels[level - 1].accuracy {

@@ -122,6 +122,13 @@ impl Gpu {
     }
 }
 
+impl Drop for Gpu {
+    /// A browser would free the device only when its garbage collector comes by.
+    fn drop(&mut self) {
+        self.device.destroy();
+    }
+}
+
 /// What became of commands.
 #[derive(Debug)]
 pub(super) enum Outcome {
@@ -154,6 +161,7 @@ fn watch<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> (T, Pending) {
 }
 
 fn note(place: &Mutex<Option<String>>, message: String) {
+    let message = if message.is_empty() { "no reason was given".to_owned() } else { message };
     // The first message names the cause; what follows are consequences.
     place.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
 }
