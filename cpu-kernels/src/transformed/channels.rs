@@ -51,20 +51,22 @@ pub(super) fn by_channels<C: Scheme>(
     });
 }
 
-/// The most blocks of a group, and of a panel.
-const GROUP: usize = 4;
+/// The least channels of a group: with threads, a cache line of weights, so that none is read for the sake of a part; without,
+/// more, since adjacent lines come sooner.
+const GROUP: usize = if cfg!(feature = "threads") { 16 } else { 64 };
+/// The most blocks of a panel.
 const PANEL: usize = 3;
 /// Input channels whose weights are transformed at a time, so that the planes of weights are of a size that is known when
 /// compiling, and stay in the second level cache until their product. A multiple of any set's LANES.
 const SLICE: usize = 64;
 
-/// Groups of panels, (first block, blocks): a cache line of weights or more, so that none is read for the sake of a part.
+/// Groups of panels: (first block, blocks).
 #[inline(always)]
 fn groups<S: Simd>(outputs: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut panels = panels::<S>(outputs.div_ceil(S::LANES));
     std::iter::from_fn(move || {
         let (first, mut blocks) = panels.next()?;
-        while blocks * S::LANES < 16
+        while blocks * S::LANES < GROUP
             && let Some((_, more)) = panels.next()
         {
             blocks += more;
@@ -147,7 +149,8 @@ impl<C: Scheme> Kernel for GroupRange<'_, C> {
         let tiling = self.tiling;
         let tile_block = tiling.tiles() * S::LANES;
         let weights_plane = padded(SLICE * PANEL * S::LANES);
-        let out_plane = padded(GROUP * tile_block);
+        let most = output.channels.div_ceil(S::LANES).min(GROUP / S::LANES + PANEL - 1);
+        let out_plane = padded(most * tile_block);
         let transformed = self.part.weights.get(C::WEIGHTS * weights_plane);
         let products = self.part.outputs.get(C::TERMS.len() * out_plane);
         for (first, width) in groups::<S>(output.channels).skip(self.groups.start).take(self.groups.len()) {
