@@ -43,6 +43,7 @@ export function EngineLine({ app }: { app: App }) {
         {engine ? (
           <>
             <strong>{engine.kind === "webgpu" ? "Graphics processor" : "Processor (CPU)"}</strong>
+            {engine.software && ", imitated in software"}
             {engine.adapter && <>: {engine.adapter}</>}
             {engine.why && <span class="why">, since {engine.why}.</span>}
           </>

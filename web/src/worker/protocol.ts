@@ -10,6 +10,8 @@ export type EngineWish = "auto" | EngineKind;
 export interface EngineChoice {
   kind: EngineKind;
   adapter: string;
+  /** Whether the graphics processor is only imitated. */
+  software: boolean;
   /** Why not the other, in words; empty when it is just what was asked for. */
   why: string;
   /** What the system said about it, for engineers. */

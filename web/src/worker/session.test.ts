@@ -207,6 +207,7 @@ describe("which engine", () => {
     expect((await open()).choice).toEqual({
       kind: "webgpu",
       adapter: "A GPU",
+      software: false,
       why: "",
       detail: "",
       build: "simd",

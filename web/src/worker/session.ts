@@ -205,7 +205,14 @@ async function makeEngine(
   const { Engine } = around.surface;
   const done = (engine: Engine, why: string, detail = ""): [Engine, EngineChoice] => [
     engine,
-    { kind: engine.kind as EngineKind, adapter: engine.adapter, why, detail, build: around.build },
+    {
+      kind: engine.kind as EngineKind,
+      adapter: engine.adapter,
+      software: engine.software,
+      why,
+      detail,
+      build: around.build,
+    },
   ];
   if (wish === "cpu") return done(await Engine.cpu(model), "");
   let why = "this browser offers no WebGPU";
