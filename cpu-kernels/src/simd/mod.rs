@@ -9,6 +9,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+// A module with simd128 runs nowhere without it, and every visitor would fetch the kernels twice.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
@@ -125,6 +127,7 @@ impl Isa {
     /// Whether this processor has it and this build knows it.
     pub fn is_available(&self) -> bool {
         match self {
+            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
             Isa::Portable => true,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2::Avx2::new().is_some(),
@@ -153,6 +156,7 @@ impl Isa {
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         const MISSING: &str = "an Isa in use was checked to be available";
         match self {
+            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
             Isa::Portable => portable::Portable.call(kernel),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2::Avx2::new().expect(MISSING).call(kernel),
