@@ -105,7 +105,7 @@ pub enum Shard {
 
 impl Shard {
     /// The tensors' data, in the order of [`Network::tensors`].
-    fn slices(&self) -> Vec<&[f32]> {
+    pub fn slices(&self) -> Vec<&[f32]> {
         match self {
             Shard::Stem(weight) => vec![weight],
             Shard::Block(layers) => layers.iter().map(Vec::as_slice).collect(),

@@ -33,13 +33,10 @@ pub(crate) fn check_input(plan: &Plan, found: usize, images: usize) -> Result<()
 
 /// Checks that a shard has the shapes that the network's shard `id` has. Shards that were decoded by this network have.
 pub(crate) fn check_shard(network: &Network, id: ShardId, shard: &Shard) -> Result<(), EngineError> {
-    let slices: Vec<&[f32]> = match (id, shard) {
-        (ShardId::Stem { .. }, Shard::Stem(weight)) => vec![weight],
-        (ShardId::Block { .. }, Shard::Block(layers)) => layers.iter().map(Vec::as_slice).collect(),
-        (ShardId::Level { .. }, Shard::Level(level)) => {
-            let norms = level.norms.iter().flat_map(|n| [n.scale.as_slice(), n.shift.as_slice()]);
-            norms.chain([level.classifier_weight.as_slice(), level.classifier_bias.as_slice()]).collect()
-        }
+    let slices = match (id, shard) {
+        (ShardId::Stem { .. }, Shard::Stem(_))
+        | (ShardId::Block { .. }, Shard::Block(_))
+        | (ShardId::Level { .. }, Shard::Level(_)) => shard.slices(),
         // Another kind of shard has none of the tensors that this one should have.
         _ => vec![],
     };
