@@ -2,15 +2,27 @@
 
 use super::kernels::Kernels;
 use super::selftest;
+use super::tuning::Tuning;
 use crate::error::EngineError;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The storage buffers that one stage of a kernel binds.
 const STORAGE_BUFFERS: u32 = 6;
-/// Bytes of workgroup memory of the largest kernel.
+/// Bytes of workgroup memory and threads of a workgroup of the basic kernels; the others are done without where a GPU
+/// allows less than they need.
 const WORKGROUP_MEMORY: u32 = 4096;
+const THREADS: u32 = 64;
+
+/// How a GPU is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct GpuOptions {
+    /// What was measured at an earlier visit: [`Gpu::record`].
+    pub record: Option<String>,
+    /// Every kernel even on a software adapter, which by itself gets only the basic ones.
+    pub every_kernel: bool,
+}
 
 /// A GPU that passed the self-test, shared by any number of engines.
 #[derive(Debug)]
@@ -19,8 +31,9 @@ pub struct Gpu {
     pub(super) queue: wgpu::Queue,
     pub(super) kernels: Kernels,
     pub(super) limits: wgpu::Limits,
+    pub(super) software: bool,
     name: String,
-    software: bool,
+    tuning: Mutex<Tuning>,
     troubles: Arc<Troubles>,
 }
 
@@ -37,6 +50,14 @@ impl Gpu {
     /// # Errors
     /// If there is none, it is too small, or it computes wrongly.
     pub async fn request() -> Result<Arc<Gpu>, EngineError> {
+        Gpu::request_with(GpuOptions::default()).await
+    }
+
+    /// [`Gpu::request`] with options.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn request_with(wanted: GpuOptions) -> Result<Arc<Gpu>, EngineError> {
         let no_adapter = |reason: String| EngineError::NoAdapter { reason };
         if wgpu::Instance::enabled_backend_features().is_empty() {
             return Err(no_adapter("this program was built without GPU support".into()));
@@ -53,7 +74,9 @@ impl Gpu {
         let adapter = instance.request_adapter(&options).await.map_err(|e| no_adapter(e.to_string()))?;
         let info = adapter.get_info();
         #[cfg(target_arch = "wasm32")]
-        let info = wgpu::AdapterInfo { name: super::browser::name().await.unwrap_or(info.name), ..info };
+        let info = super::browser::info(info).await;
+        let key =
+            format!("{} {:x}:{:x} {} {}", info.name, info.vendor, info.device, info.driver, info.driver_info);
         let limits = limits(&info.name, &adapter.limits())?;
         let descriptor = wgpu::DeviceDescriptor { required_limits: limits.clone(), ..Default::default() };
         let (device, queue) =
@@ -70,9 +93,10 @@ impl Gpu {
         let known = ["swiftshader", "llvmpipe", "lavapipe", "basic render"];
         let lower = name.to_ascii_lowercase();
         let software = info.device_type == wgpu::DeviceType::Cpu || known.iter().any(|k| lower.contains(k));
-        let (kernels, outcome) = watch(&device, || Kernels::new(&device, software));
-        let gpu = Arc::new(Gpu { device, queue, kernels, limits, name, software, troubles });
-        gpu.judge(outcome.await, "the compute kernels")?;
+        let kernels = Kernels::new(&device, &limits, software && !wanted.every_kernel).await;
+        let tuning = Mutex::new(Tuning::new(&key, wanted.record.as_deref()));
+        let gpu = Arc::new(Gpu { device, queue, kernels, limits, software, name, tuning, troubles });
+        gpu.judge(Outcome::Done, "the compute kernels")?;
         selftest::run(&gpu).await?;
         Ok(gpu)
     }
@@ -85,6 +109,33 @@ impl Gpu {
     /// Whether the adapter is a program on the CPU: right, and very slow.
     pub fn software(&self) -> bool {
         self.software
+    }
+
+    /// The kernels that this GPU must do without, for they are too large for it or failed the self-test: name and reason.
+    pub fn dropped(&self) -> Vec<(&'static str, String)> {
+        self.kernels.dropped()
+    }
+
+    /// What is known of the kernels' speed on this device, as JSON, for [`GpuOptions::record`] at the next visit.
+    pub fn record(&self) -> String {
+        self.tuning().record()
+    }
+
+    /// Whether the kernels' speed is measured: on a software adapter it would say nothing.
+    pub fn measures(&self) -> bool {
+        !self.software
+    }
+
+    pub(super) fn tuning(&self) -> MutexGuard<'_, Tuning> {
+        self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the device look at what it owes: natively by waiting for it. Firefox looks only on a timer of 100 ms, or when
+    /// something is submitted; other browsers need nothing.
+    pub(super) fn nudge(&self) {
+        self.queue.submit([]);
+        #[cfg(not(target_arch = "wasm32"))]
+        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
     }
 
     /// Why the device is gone, if it is.
@@ -140,7 +191,8 @@ pub(super) enum Outcome {
 /// An outcome that the device has yet to tell.
 pub(super) type Pending = Pin<Box<dyn Future<Output = Outcome>>>;
 
-fn watch<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> (T, Pending) {
+/// Runs `work` and tells what the device says of it, once it has.
+pub(super) fn watch<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> (T, Pending) {
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -174,11 +226,7 @@ fn limits(adapter: &str, has: &wgpu::Limits) -> Result<wgpu::Limits, EngineError
     let needs = [
         ("storage buffers of a stage", limits.max_storage_buffers_per_shader_stage, STORAGE_BUFFERS),
         ("bytes of workgroup memory", limits.max_compute_workgroup_storage_size, WORKGROUP_MEMORY),
-        (
-            "threads of a workgroup",
-            limits.max_compute_invocations_per_workgroup,
-            super::kernels::THREADS as u32,
-        ),
+        ("threads of a workgroup", limits.max_compute_invocations_per_workgroup, THREADS),
     ];
     match needs.into_iter().find(|(_, found, needed)| found < needed) {
         None => Ok(limits),

@@ -1,23 +1,198 @@
-//! The compute pipelines.
+//! The compute pipelines, and which of them carry out a convolution.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use super::device::{self, Outcome};
+use crate::error::EngineError;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
-/// Threads of every workgroup, as the shaders have it.
-pub(super) const THREADS: u64 = 64;
-/// Threads that may share the inputs of an item of a convolution.
-pub(super) const PARTS: u64 = 4;
+/// How a 3x3 convolution is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Variant {
+    /// In registers alone: asks the least of a GPU. Stride 1 and 2.
+    Registers,
+    /// The same, four threads sharing the inputs of an item. Stride 2.
+    RegistersSplit,
+    /// Tiles whose inputs are shared out inside a workgroup. Stride 1.
+    SplitInside,
+    /// Tiles whose inputs are shared out across workgroups, and a second dispatch that adds up. Stride 1.
+    SplitAcross,
+    /// Tiles of eight pixels a thread. Stride 1.
+    Tiles,
+    /// Winograd's F(2x2, 3x3), fused. Stride 1.
+    Winograd,
+}
 
-/// Below so many threads a convolution's inputs are shared out. Integrated GPUs keep some 5,000 to 10,000 threads busy,
-/// large ones 100,000; a barrier costs little beside idle cores.
-const FEW_THREADS: u64 = 16_384;
+impl Variant {
+    /// Every variant.
+    pub const ALL: [Variant; 6] = [
+        Variant::Registers,
+        Variant::RegistersSplit,
+        Variant::SplitInside,
+        Variant::SplitAcross,
+        Variant::Tiles,
+        Variant::Winograd,
+    ];
 
-/// How a convolution is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Variant {
-    /// Whether [`PARTS`] threads share an item.
-    pub(super) split: bool,
-    /// Stride 1.
-    pub(super) unit_stride: bool,
+    /// Its name, in reports and in what is kept between visits.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Registers => "registers",
+            Variant::RegistersSplit => "registers, split",
+            Variant::SplitInside => "split inside groups",
+            Variant::SplitAcross => "split across groups",
+            Variant::Tiles => "tiles",
+            Variant::Winograd => "Winograd",
+        }
+    }
+
+    /// The variant of a name.
+    pub fn from_name(name: &str) -> Option<Variant> {
+        Variant::ALL.into_iter().find(|v| v.name() == name)
+    }
+
+    /// Its dispatches, one after the other.
+    pub(super) fn pipes(self, stride: u32) -> &'static [Pipe] {
+        match (self, stride) {
+            (Variant::Registers, 1) => &[Pipe::Registers],
+            (Variant::Registers, _) => &[Pipe::RegistersStrided],
+            (Variant::RegistersSplit, _) => &[Pipe::RegistersSplit],
+            (Variant::SplitInside, _) => &[Pipe::SplitInside],
+            (Variant::SplitAcross, _) => &[Pipe::SplitAcross, Pipe::Fold],
+            (Variant::Tiles, _) => &[Pipe::Tiles],
+            (Variant::Winograd, _) => &[Pipe::Winograd],
+        }
+    }
+
+    /// Whether it can carry out a convolution of this stride.
+    pub(super) fn strides(self, stride: u32) -> bool {
+        match self {
+            Variant::Registers => true,
+            Variant::RegistersSplit => stride == 2,
+            _ => stride == 1,
+        }
+    }
+}
+
+/// A compute pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pipe {
+    Registers,
+    RegistersStrided,
+    RegistersSplit,
+    SplitInside,
+    SplitAcross,
+    Fold,
+    Tiles,
+    Winograd,
+    Pool,
+    Classifier,
+}
+
+/// What a pipeline is made of.
+struct Spec {
+    name: &'static str,
+    source: &'static str,
+    constants: &'static [(&'static str, f64)],
+    /// Threads of a workgroup, and bytes of its memory, as the shader has them.
+    threads: u32,
+    memory: u32,
+}
+
+/// A kernel's source after those that it shares with others.
+macro_rules! source {
+    ($($file:literal),+) => { concat!($(include_str!(concat!("shaders/", $file, ".wgsl"))),+) };
+}
+
+const REGISTERS: &str = source!("layer", "registers");
+
+impl Pipe {
+    const ALL: [Pipe; 10] = [
+        Pipe::Registers,
+        Pipe::RegistersStrided,
+        Pipe::RegistersSplit,
+        Pipe::SplitInside,
+        Pipe::SplitAcross,
+        Pipe::Fold,
+        Pipe::Tiles,
+        Pipe::Winograd,
+        Pipe::Pool,
+        Pipe::Classifier,
+    ];
+
+    fn spec(self) -> Spec {
+        let spec = |name, source, threads, vectors: u32| Spec {
+            name,
+            source,
+            constants: &[],
+            threads,
+            memory: 16 * vectors,
+        };
+        match self {
+            Pipe::Registers => spec("registers", REGISTERS, 64, 256),
+            Pipe::RegistersStrided => Spec {
+                constants: &[("UNIT_STRIDE", 0.0)],
+                ..spec("registers at stride 2", REGISTERS, 64, 256)
+            },
+            Pipe::RegistersSplit => Spec {
+                constants: &[("UNIT_STRIDE", 0.0), ("PARTS", 4.0)],
+                ..spec("registers, split", REGISTERS, 64, 256)
+            },
+            Pipe::SplitInside => {
+                spec("split inside groups", source!("layer", "tile", "strip", "split_inside"), 256, 976)
+            }
+            Pipe::SplitAcross => {
+                spec("split across groups", source!("layer", "tile", "strip", "split_across"), 128, 776)
+            }
+            Pipe::Fold => spec("sum of the parts", source!("layer", "fold"), 64, 0),
+            Pipe::Tiles => spec("tiles", source!("layer", "tile", "tiles"), 64, 776),
+            Pipe::Winograd => spec("Winograd", source!("layer", "tile", "winograd"), 128, 768),
+            Pipe::Pool => spec("pool", source!("pool"), 64, 64),
+            Pipe::Classifier => spec("classifier", source!("classifier"), 64, 0),
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// Threads of a workgroup.
+    pub(super) fn threads(self) -> u64 {
+        self.spec().threads.into()
+    }
+
+    /// What no GPU can do without; a software adapter gets nothing else: it has few threads, pays dearly for barriers,
+    /// and takes seconds to compile a kernel.
+    fn basic(self) -> bool {
+        matches!(self, Pipe::Registers | Pipe::RegistersStrided | Pipe::Pool | Pipe::Classifier)
+    }
+
+    /// Buffers that it reads: bindings 0 to one less; the next one is written.
+    fn reads(self) -> u32 {
+        match self {
+            Pipe::Pool => 2,
+            Pipe::Classifier => 4,
+            _ => 5,
+        }
+    }
+}
+
+/// Changes with any shader and with how they are combined: FNV-1a of their sources and constants.
+pub(super) fn sources_hash() -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |bytes: &[u8]| {
+        for &byte in bytes {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    };
+    for spec in Pipe::ALL.map(Pipe::spec) {
+        add(spec.source.as_bytes());
+        for (name, value) in spec.constants {
+            add(name.as_bytes());
+            add(&value.to_le_bytes());
+        }
+    }
+    hash
 }
 
 /// A pipeline and the layout of its bindings.
@@ -27,82 +202,87 @@ pub(super) struct Kernel {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// Every pipeline there is.
+/// The pipelines of a GPU.
 #[derive(Debug)]
 pub(super) struct Kernels {
-    convolutions: Vec<(Variant, Kernel)>,
-    pub(super) pool: Kernel,
-    pub(super) classifier: Kernel,
-    /// Whether the inputs may be split; not when the self-test finds it wrong.
-    split: AtomicBool,
+    made: BTreeMap<Pipe, Kernel>,
+    /// Those that must not be used, and why.
+    dropped: Mutex<BTreeMap<Pipe, String>>,
 }
 
 impl Kernels {
-    /// A software adapter gets no kernels that split the inputs: it has few threads, pays dearly for barriers, and takes
-    /// seconds to compile a kernel.
-    pub(super) fn new(device: &wgpu::Device, software: bool) -> Kernels {
-        let module = |label, source: &'static str| {
-            let source = wgpu::ShaderSource::Wgsl(source.into());
-            device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(label), source })
+    /// Asks for every pipeline within the device's limits, or just the basic ones; a browser can then compile them all
+    /// at once. One that cannot be had is dropped.
+    pub(super) async fn new(device: &wgpu::Device, limits: &wgpu::Limits, only_basic: bool) -> Kernels {
+        let fits = |spec: &Spec| {
+            spec.threads <= limits.max_compute_invocations_per_workgroup
+                && spec.threads <= limits.max_compute_workgroup_size_x
+                && spec.memory <= limits.max_compute_workgroup_storage_size
         };
-        let conv = module("conv3x3", include_str!("shaders/conv3x3.wgsl"));
-        let variants = [(false, true), (false, false), (true, true), (true, false)];
-        let convolution = |(split, unit_stride)| {
-            let parts = if split { PARTS as f64 } else { 1.0 };
-            let constants = [("PARTS", parts), ("UNIT_STRIDE", f64::from(u8::from(unit_stride)))];
-            (Variant { split, unit_stride }, kernel(device, &conv, 5, &constants))
-        };
-        Kernels {
-            convolutions: variants
-                .into_iter()
-                .filter(|(split, _)| !(*split && software))
-                .map(convolution)
-                .collect(),
-            pool: kernel(device, &module("pool", include_str!("shaders/pool.wgsl")), 2, &[]),
-            classifier: kernel(
-                device,
-                &module("classifier", include_str!("shaders/classifier.wgsl")),
-                4,
-                &[],
-            ),
-            split: AtomicBool::new(!software),
+        let mut made = BTreeMap::new();
+        let mut outcomes = Vec::new();
+        let mut dropped = BTreeMap::new();
+        for pipe in Pipe::ALL.into_iter().filter(|p| !only_basic || p.basic()) {
+            let spec = pipe.spec();
+            if !fits(&spec) {
+                dropped.insert(pipe, "it asks more of a workgroup than this GPU allows".to_owned());
+                continue;
+            }
+            let (kernel, outcome) = device::watch(device, || kernel(device, &spec, pipe.reads()));
+            made.insert(pipe, kernel);
+            outcomes.push((pipe, outcome));
+        }
+        for (pipe, outcome) in outcomes {
+            let reason = match outcome.await {
+                Outcome::Done => continue,
+                Outcome::OutOfMemory => "the GPU has no memory for it".to_owned(),
+                Outcome::Refused(reason) => format!("the GPU does not compile it: {reason}"),
+            };
+            dropped.insert(pipe, reason);
+        }
+        Kernels { made, dropped: Mutex::new(dropped) }
+    }
+
+    /// A pipeline.
+    ///
+    /// # Errors
+    /// If it was dropped or never made.
+    pub(super) fn get(&self, pipe: Pipe) -> Result<&Kernel, EngineError> {
+        let dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.made.get(&pipe) {
+            Some(kernel) if !dropped.contains_key(&pipe) => Ok(kernel),
+            _ => Err(EngineError::Gpu { reason: format!("it has no kernel \"{}\"", pipe.name()) }),
         }
     }
 
-    /// The variant for a convolution of so many items.
-    pub(super) fn choose(&self, items: u64, unit_stride: bool) -> Variant {
-        Variant { split: items < FEW_THREADS && self.splits(), unit_stride }
+    /// Whether a convolution of this stride can be carried out so.
+    pub(super) fn has(&self, variant: Variant, stride: u32) -> bool {
+        variant.strides(stride) && variant.pipes(stride).iter().all(|&p| self.get(p).is_ok())
     }
 
-    /// Whether there are kernels that split the inputs.
-    pub(super) fn splits(&self) -> bool {
-        self.split.load(Ordering::Relaxed)
+    /// Does without a pipeline from now on.
+    pub(super) fn drop(&self, pipe: Pipe, reason: String) {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).entry(pipe).or_insert(reason);
     }
 
-    pub(super) fn convolution(&self, variant: Variant) -> &Kernel {
-        let found = self.convolutions.iter().find(|(v, _)| *v == variant);
-        found.map(|(_, kernel)| kernel).expect("only variants that were made are chosen")
+    /// The pipelines that this GPU must do without: name and reason.
+    pub(super) fn dropped(&self) -> Vec<(&'static str, String)> {
+        let dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        dropped.iter().map(|(pipe, reason)| (pipe.name(), reason.clone())).collect()
     }
 
-    /// Puts the kernels for stride 1 in the places of the others, for trying the self-test.
+    /// Puts one pipeline in another's place, for trying the self-test.
     #[cfg(test)]
-    pub(super) fn swap_strides(&mut self) {
-        self.convolutions.iter_mut().for_each(|(variant, _)| variant.unit_stride = !variant.unit_stride);
-    }
-
-    /// Does without the variants that share inputs.
-    pub(super) fn drop_split(&self) {
-        self.split.store(false, Ordering::Relaxed);
+    pub(super) fn confuse(&mut self, place: Pipe, with: Pipe) {
+        let Kernel { pipeline, layout } = &self.made[&with];
+        let kernel = Kernel { pipeline: pipeline.clone(), layout: layout.clone() };
+        self.made.insert(place, kernel);
     }
 }
 
-/// Bindings 0 to `reads - 1` are read, the next one is written.
-fn kernel(
-    device: &wgpu::Device,
-    module: &wgpu::ShaderModule,
-    reads: u32,
-    constants: &[(&str, f64)],
-) -> Kernel {
+fn kernel(device: &wgpu::Device, spec: &Spec, reads: u32) -> Kernel {
+    let source = wgpu::ShaderSource::Wgsl(spec.source.into());
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(spec.name), source });
     let entry = |binding| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
@@ -122,16 +302,59 @@ fn kernel(
         immediate_size: 0,
     });
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: None,
+        label: Some(spec.name),
         layout: Some(&pipeline_layout),
-        module,
+        module: &module,
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
-            constants,
+            constants: spec.constants,
             // The shaders write what they read.
             zero_initialize_workgroup_memory: false,
         },
         cache: None,
     });
     Kernel { pipeline, layout }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+    /// WebGPU's default limits.
+    const WORKGROUP_MEMORY: u32 = 16 << 10;
+    const THREADS: u32 = 256;
+    const STORAGE_BUFFERS: usize = 8;
+
+    /// Every shader is valid WGSL, needs no optional feature, keeps within what any WebGPU has, and is what its
+    /// [`Spec`] says.
+    #[test]
+    fn every_shader_is_valid_and_within_the_default_limits() {
+        for spec in Pipe::ALL.map(Pipe::spec) {
+            let (name, source) = (spec.name, spec.source);
+            let module = naga::front::wgsl::parse_str(source)
+                .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
+            Validator::new(ValidationFlags::all(), Capabilities::empty())
+                .validate(&module)
+                .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
+            let mut workgroup = 0;
+            let mut storage = 0;
+            for (_, variable) in module.global_variables.iter() {
+                match variable.space {
+                    naga::AddressSpace::WorkGroup => {
+                        workgroup += module.types[variable.ty].inner.size(module.to_ctx());
+                    }
+                    naga::AddressSpace::Storage { .. } => storage += 1,
+                    _ => {}
+                }
+            }
+            assert!(workgroup <= WORKGROUP_MEMORY, "{name}: {workgroup} bytes");
+            assert_eq!(workgroup, spec.memory, "{name}");
+            assert!(storage <= STORAGE_BUFFERS, "{name}: {storage} storage buffers");
+            let [entry] = &module.entry_points[..] else { panic!("{name}: one entry point") };
+            let threads: u32 = entry.workgroup_size.iter().product();
+            assert!((1..=THREADS).contains(&threads), "{name}: {threads} threads");
+            assert_eq!(threads, spec.threads, "{name}");
+        }
+    }
 }

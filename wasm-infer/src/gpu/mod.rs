@@ -3,10 +3,12 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `device` | adapter, limits, errors, loss |
-//! | `kernels`, `shaders/` | the pipelines |
+//! | `kernels`, `shaders/` | the pipelines, the variants of the convolution |
+//! | `layer` | a convolution as the shaders see it |
 //! | `weights` | resident shards |
 //! | `program` | a level for one batch size: dispatches, bindings |
-//! | `selftest` | a tiny network against the CPU engine |
+//! | `tuning`, `measure` | which variant carries out a layer |
+//! | `trial`, `selftest` | every kernel against the CPU engine |
 //! | `memory` | counted buffers |
 //!
 //! Maps are `[images][channels / 4][height][width]`, four channels an element. A level is one compute pass and one
@@ -16,23 +18,30 @@
 mod browser;
 mod device;
 mod kernels;
+mod layer;
+mod measure;
 mod memory;
 mod program;
 mod selftest;
+mod trial;
+mod tuning;
 mod weights;
 
 use crate::checks::{check_input, check_resident, check_shard, images_at_once};
 use crate::error::EngineError;
-pub use device::Gpu;
 use device::Pending;
-use dvn::plan::Slots;
+pub use device::{Gpu, GpuOptions};
+use dvn::plan::{Conv, Slots};
 use dvn::{Network, Plan, Shard, ShardId};
 use futures_channel::oneshot;
+pub use kernels::Variant;
+use layer::Layer;
 use memory::{Account, Memory};
-use program::{Choice, Job, Program, slot_bytes};
+use program::{Job, Program, slot_bytes};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+pub use tuning::{Choice, Origin};
 use weights::Weights;
 use wgpu::BufferUsages;
 
@@ -55,10 +64,37 @@ pub struct GpuEngine {
 struct State {
     weights: Weights,
     maps: Vec<Memory>,
+    /// What a kernel leaves for the next dispatch of the same layer.
+    sums: Option<Memory>,
     plans: BTreeMap<(usize, usize), Arc<Planned>>,
     programs: BTreeMap<(usize, usize, usize), Arc<Program>>,
     map_account: Account,
     other_account: Account,
+}
+
+impl State {
+    /// Frees the feature maps, and the programs that name them.
+    fn forget_maps(&mut self) {
+        self.programs.clear();
+        self.maps.clear();
+        self.sums = None;
+    }
+}
+
+/// A convolution of a level, and what carries it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LayerKernel {
+    /// The convolution.
+    pub name: String,
+    /// What its speed depends on, in words: sizes, stride, batch.
+    pub shape: String,
+    /// What carries it out.
+    pub variant: Variant,
+    /// Why that.
+    pub origin: Origin,
+    /// Dispatches that it takes.
+    pub dispatches: usize,
 }
 
 /// A plan with what is worked out of it once.
@@ -80,13 +116,15 @@ struct Reading {
 impl GpuEngine {
     /// An engine without weights on a GPU.
     pub fn new(gpu: Arc<Gpu>, network: Network) -> GpuEngine {
-        GpuEngine::with_choice(gpu, network, Choice::Suitable)
+        GpuEngine::with_choice(gpu, network, Choice::Fastest)
     }
 
-    fn with_choice(gpu: Arc<Gpu>, network: Network, choice: Choice) -> GpuEngine {
+    /// An engine whose kernels are chosen in another way.
+    pub fn with_choice(gpu: Arc<Gpu>, network: Network, choice: Choice) -> GpuEngine {
         let state = State {
             weights: Weights::new(Account::default()),
             maps: Vec::new(),
+            sums: None,
             plans: BTreeMap::new(),
             programs: BTreeMap::new(),
             map_account: Account::default(),
@@ -117,9 +155,8 @@ impl GpuEngine {
     pub fn retain(&self, keep: &[ShardId]) {
         let state = &mut *self.state.borrow_mut();
         state.weights.retain(&self.gpu, keep);
-        // Their bindings name the maps, and the layers' buffers.
-        state.programs.clear();
-        state.maps.clear();
+        // Programs name the layers' buffers too.
+        state.forget_maps();
     }
 
     /// The shards that are kept.
@@ -133,7 +170,7 @@ impl GpuEngine {
         self.state.borrow().weights.bytes()
     }
 
-    /// Bytes of the buffers for feature maps: those of the largest level and batch since the last
+    /// Bytes of the buffers for feature maps, partial sums of theirs included: those of the largest level and batch since the last
     /// [`GpuEngine::retain`].
     pub fn activation_bytes(&self) -> u64 {
         self.state.borrow().map_account.bytes()
@@ -167,9 +204,37 @@ impl GpuEngine {
         if images == 0 {
             return Ok(Vec::new());
         }
+        let at_once = self.at_once(&planned, images)?;
         self.upload(plan).await?;
-        let reading = self.launch(&planned, input, images)?;
+        self.measure(&planned, at_once).await;
+        // While that waited, shards may have come and gone.
+        self.upload(plan).await?;
+        let reading = self.launch(&planned, input, images, at_once)?;
         self.read(reading).await
+    }
+
+    /// How each convolution of `level` (from 1) of `task` (from 0) is carried out for so many images.
+    ///
+    /// # Errors
+    /// If there is no such level, or the GPU is too small for it.
+    pub fn kernels(&self, task: usize, level: usize, images: usize) -> Result<Vec<LayerKernel>, EngineError> {
+        let planned = self.planned(task, level)?;
+        let images = self.at_once(&planned, images)?;
+        let kernel = |(conv, layer): (&Conv, Layer)| {
+            let (variant, origin) = self.gpu.tuning().choose(&self.gpu, &layer, self.choice);
+            let dispatches = variant.pipes(layer.stride).len();
+            LayerKernel { name: conv.name.clone(), shape: layer.shape(), variant, origin, dispatches }
+        };
+        Ok(layers(&planned.plan, images).map(kernel).collect())
+    }
+
+    /// How many of the images fit the GPU at once.
+    fn at_once(&self, planned: &Planned, images: usize) -> Result<usize, EngineError> {
+        let largest = planned.bytes.iter().copied().max().unwrap_or(0);
+        match self.gpu.largest_binding() / largest.max(1) {
+            0 => Err(self.too_small("bytes of a buffer", largest)),
+            fit => Ok(images_at_once(&planned.plan, images).min(fit as usize)),
+        }
     }
 
     fn planned(&self, task: usize, level: usize) -> Result<Arc<Planned>, EngineError> {
@@ -203,13 +268,13 @@ impl GpuEngine {
     }
 
     /// Sends the level to the GPU, in parts if the batch is large. All of its shards are there.
-    fn launch(&self, planned: &Planned, input: &[f32], images: usize) -> Result<Reading, EngineError> {
-        let largest = planned.bytes.iter().copied().max().unwrap_or(0);
-        let fit = self.gpu.largest_binding() / largest.max(1);
-        if fit == 0 {
-            return Err(self.too_small("bytes of a buffer", largest));
-        }
-        let at_once = images_at_once(&planned.plan, images).min(fit as usize);
+    fn launch(
+        &self,
+        planned: &Planned,
+        input: &[f32],
+        images: usize,
+        at_once: usize,
+    ) -> Result<Reading, EngineError> {
         let (result, outcome) = self.gpu.watch(|| self.submit(planned, input, images, at_once));
         let (staging, mapped) = result?;
         Ok(Reading { staging, mapped, outcome })
@@ -235,7 +300,7 @@ impl GpuEngine {
             let program = self.program(state, planned, count)?;
             gpu.queue.write_buffer(state.maps[slots.of[0]].buffer(), 0, bytemuck::cast_slice(&four(part)));
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            program.record(&mut encoder);
+            program.record(&mut encoder, 1);
             let logits = state.maps[slots.of[plan.tensors.len() - 1]].buffer();
             let (at, size) = (done as u64 * logit_bytes, count as u64 * logit_bytes);
             encoder.copy_buffer_to_buffer(logits, 0, staging.buffer(), at, size);
@@ -247,8 +312,6 @@ impl GpuEngine {
             // Nobody waits any more if the run was given up.
             let _ = sender.send(result);
         });
-        // Firefox looks at pending maps only on a timer of 100 ms, or when something is submitted.
-        gpu.queue.submit([]);
         Ok((staging, mapped))
     }
 
@@ -259,34 +322,20 @@ impl GpuEngine {
         planned: &Planned,
         images: usize,
     ) -> Result<Arc<Program>, EngineError> {
-        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-        let Planned { plan, slots, bytes } = planned;
-        for (slot, one) in bytes.iter().enumerate() {
-            let needed = one * images as u64;
-            if state.maps.get(slot).is_some_and(|m| m.bytes() >= needed) {
-                continue;
-            }
-            state.programs.clear();
-            if slot < state.maps.len() {
-                // The old one goes first: both at once would be a peak for nothing.
-                state.maps.truncate(slot);
-            }
-            state.maps.push(Memory::new(&self.gpu, &state.map_account, needed, usage));
-        }
+        let Planned { plan, slots, .. } = planned;
+        let choose = |(_, layer): (&Conv, Layer)| {
+            let (variant, _) = self.gpu.tuning().choose(&self.gpu, &layer, self.choice);
+            (variant, layer.sum_bytes(variant))
+        };
+        let (variants, sums): (Vec<_>, Vec<_>) = layers(plan, images).map(choose).unzip();
+        self.make_room(state, planned, images, sums.into_iter().max().unwrap_or(0));
         let key = (plan.task, plan.level, images);
         if let Some(program) = state.programs.get(&key) {
             return Ok(program.clone());
         }
-        let job = Job {
-            gpu: &self.gpu,
-            plan,
-            slots,
-            images,
-            weights: &state.weights,
-            maps: &state.maps,
-            choice: self.choice,
-        };
-        let program = Arc::new(job.program(&state.other_account)?);
+        let (weights, maps, sums) = (&state.weights, &state.maps[..], state.sums.as_ref());
+        let job = Job { gpu: &self.gpu, plan, slots, images, weights, maps, sums };
+        let program = Arc::new(Program::new(&self.gpu, &state.other_account, job.level(&variants)?)?);
         if state.programs.len() >= MAX_PROGRAMS {
             state.programs.clear();
         }
@@ -294,17 +343,33 @@ impl GpuEngine {
         Ok(program)
     }
 
+    /// Makes the feature maps large enough, and the partial sums.
+    fn make_room(&self, state: &mut State, planned: &Planned, images: usize, sums: u64) {
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        for (slot, one) in planned.bytes.iter().enumerate() {
+            let needed = one * images as u64;
+            if state.maps.get(slot).is_some_and(|m| m.bytes() >= needed) {
+                continue;
+            }
+            state.programs.clear();
+            // The old one goes first: both at once would be a peak for nothing.
+            state.maps.truncate(slot);
+            state.maps.push(Memory::new(&self.gpu, &state.map_account, needed, usage));
+        }
+        if sums > state.sums.as_ref().map_or(0, Memory::bytes) {
+            state.programs.clear();
+            state.sums = None;
+            state.sums = Some(Memory::new(&self.gpu, &state.map_account, sums, BufferUsages::STORAGE));
+        }
+    }
+
     async fn read(&self, reading: Reading) -> Result<Vec<f32>, EngineError> {
         let Reading { staging, mapped, outcome } = reading;
-        // In a browser this does nothing; its event loop waits instead.
-        #[cfg(not(target_arch = "wasm32"))]
-        let _ = self.gpu.device.poll(wgpu::PollType::wait_indefinitely());
+        self.gpu.nudge();
         let mapped = mapped.await;
         if let Err(error) = self.gpu.judge(outcome.await, "the feature maps") {
             // Buffers that could not be had must not be used again.
-            let state = &mut *self.state.borrow_mut();
-            state.programs.clear();
-            state.maps.clear();
+            self.state.borrow_mut().forget_maps();
             return Err(error);
         }
         let refused = |reason: String| EngineError::Gpu { reason };
@@ -321,6 +386,12 @@ impl GpuEngine {
         let (adapter, found) = (self.gpu.name().to_owned(), self.gpu.largest_binding());
         EngineError::Limits { adapter, what, found, needed }
     }
+}
+
+/// The convolutions of a plan as the shaders see them, but for where the weights are.
+fn layers(plan: &Plan, images: usize) -> impl Iterator<Item = (&Conv, Layer)> {
+    program::convolutions(plan)
+        .map(move |(conv, norm)| (conv, program::layer(plan, conv, images, norm, |_, _| 0)))
 }
 
 /// RGB pixels as groups of four channels, the last one zero.

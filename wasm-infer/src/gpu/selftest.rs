@@ -1,8 +1,11 @@
-//! A tiny network on the GPU against the CPU engine: some drivers compute convolutions wrongly, and say nothing.
+//! Every kernel against the CPU engine, before anything is computed with it: some drivers compute convolutions wrongly,
+//! and say nothing.
 
 use super::GpuEngine;
 use super::device::Gpu;
-use super::program::Choice;
+use super::kernels::Variant;
+use super::trial::{self, Sizes, distance};
+use super::tuning::Choice;
 use crate::cpu::CpuEngine;
 use crate::error::EngineError;
 use dvn::shard::{LevelParameters, Norm};
@@ -11,30 +14,64 @@ use std::sync::Arc;
 
 /// The largest `||gpu - cpu|| / ||cpu||` that passes: rounding makes 1e-6, a wrong element far more.
 const TOLERANCE: f64 = 1e-4;
-/// Images of odd size, so that every kernel meets its borders.
+
+/// A convolution whose maps have borders inside of every tile, whose inputs and outputs come from two units, and whose
+/// outputs are more than a tile's.
+const LAYER: Sizes =
+    Sizes { images: 2, height: 9, width: 11, inputs: &[12, 8], outputs: &[8, 28], stride: 1, shortcut: true };
+
+/// Images of the network, of odd size.
 const SIZE: usize = 7;
 const IMAGES: usize = 2;
 
-/// Tests every kernel. Without the kernels that split the inputs a GPU is slower, and does.
+/// Tries every variant of the convolution, then a tiny network. A variant that computes wrongly is dropped: the GPU
+/// does with what is left.
+///
+/// # Errors
+/// If nothing is left, or the network comes out wrong.
 pub(super) async fn run(gpu: &Arc<Gpu>) -> Result<(), EngineError> {
-    let plain = try_out(gpu, false).await?;
-    if let Some(reason) = plain {
-        return Err(EngineError::SelfTest { adapter: gpu.name().to_owned(), reason });
+    let fails = |reason| EngineError::SelfTest { adapter: gpu.name().to_owned(), reason };
+    for stride in [1, 2] {
+        let variants = || Variant::ALL.into_iter().filter(|v| gpu.kernels.has(*v, stride));
+        for variant in variants().collect::<Vec<_>>() {
+            let sizes = Sizes { stride: stride as usize, ..LAYER };
+            let reason = match trial::error(gpu, variant, &sizes).await {
+                // Not a number is no pass either.
+                Ok(error) if error <= TOLERANCE => continue,
+                Ok(error) => wrong(error),
+                Err(lost @ EngineError::DeviceLost { .. }) => return Err(lost),
+                Err(other) => other.to_string(),
+            };
+            variant.pipes(stride).iter().for_each(|&pipe| gpu.kernels.drop(pipe, reason.clone()));
+        }
+        if variants().next().is_none() {
+            let dropped = gpu.dropped();
+            let list: Vec<_> = dropped.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+            return Err(fails(format!(
+                "no kernel for convolutions of stride {stride} is left; {}",
+                list.join("; ")
+            )));
+        }
     }
-    if gpu.kernels.splits() && try_out(gpu, true).await?.is_some() {
-        gpu.kernels.drop_split();
+    match network(gpu).await? {
+        Some(reason) => Err(fails(format!("a tiny network: {reason}"))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// What is wrong, if anything.
-pub(super) async fn try_out(gpu: &Arc<Gpu>, split: bool) -> Result<Option<String>, EngineError> {
+fn wrong(error: f64) -> String {
+    format!("its results differ from the CPU's by {error:.1e}, allowed are {TOLERANCE:.0e}")
+}
+
+/// What is wrong with a tiny network, if anything.
+pub(super) async fn network(gpu: &Arc<Gpu>) -> Result<Option<String>, EngineError> {
     // Two units, so that layers have several blocks; three stages, so that there are both strides.
     let backbone = Backbone::Wrn { depth: 8, scale: 1 };
     let order = order::default_orders(2, 1)?.remove(0);
     let network =
         Network::new(backbone, Split::equal(2)?, vec![TaskSpec { classes: 5, input_size: SIZE, order }])?;
-    let engine = GpuEngine::with_choice(gpu.clone(), network.clone(), Choice::Split(split));
+    // What is fastest is measured on the visitor's network, not on this one.
+    let engine = GpuEngine::with_choice(gpu.clone(), network.clone(), Choice::Rule);
     let mut reference = CpuEngine::new(network.clone());
     let mut random = Random::new(1);
     for id in network.plan(0, 2)?.shards() {
@@ -44,15 +81,9 @@ pub(super) async fn try_out(gpu: &Arc<Gpu>, split: bool) -> Result<Option<String
     }
     let input = random.vec(IMAGES * SIZE * SIZE * 3, 1.0);
     let found = engine.run(0, 2, &input, IMAGES).await?;
-    let expected = reference.run(0, 2, &input, IMAGES)?;
-    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
-    let pairs = found.iter().zip(&expected);
-    let error = norm(&mut pairs.map(|(a, b)| f64::from(*a) - f64::from(*b)))
-        / norm(&mut expected.iter().map(|b| f64::from(*b)));
-    // Not a number is no pass either.
+    let error = distance(&found, &reference.run(0, 2, &input, IMAGES)?);
     let passes = error <= TOLERANCE;
-    Ok((!passes)
-        .then(|| format!("its results differ from the CPU's by {error:.1e}, allowed are {TOLERANCE:.0e}")))
+    Ok((!passes).then(|| wrong(error)))
 }
 
 /// Weights that keep the activations alive.

@@ -1,11 +1,21 @@
 //! What a small GPU does to an engine, with limits made small.
 
+use super::kernels::{Kernels, Pipe};
 use super::selftest::{self, Random};
+use super::trial::{self, Sizes};
 use super::*;
 use crate::CpuEngine;
 use dvn::{Split, TaskSpec, order};
 
 const SIZE: usize = 6;
+
+/// The adapter with all kernels: on a software adapter too.
+fn every_kernel() -> Gpu {
+    let options = GpuOptions { every_kernel: true, ..GpuOptions::default() };
+    let gpu = pollster::block_on(Gpu::request_with(options));
+    Arc::into_inner(gpu.expect("an adapter: without a GPU, Mesa's lavapipe"))
+        .expect("the self-test keeps none")
+}
 
 fn gpu(change: impl FnOnce(&mut wgpu::Limits)) -> Arc<Gpu> {
     let gpu = pollster::block_on(Gpu::request()).expect("an adapter: without a GPU, Mesa's lavapipe");
@@ -23,8 +33,13 @@ fn network() -> Network {
 
 /// Both engines with every shard.
 fn engines(gpu: Arc<Gpu>) -> (GpuEngine, CpuEngine) {
+    engines_with(gpu, Choice::Fastest)
+}
+
+fn engines_with(gpu: Arc<Gpu>, choice: Choice) -> (GpuEngine, CpuEngine) {
     let network = network();
-    let (engine, mut reference) = (GpuEngine::new(gpu, network.clone()), CpuEngine::new(network.clone()));
+    let engine = GpuEngine::with_choice(gpu, network.clone(), choice);
+    let mut reference = CpuEngine::new(network.clone());
     let mut random = Random::new(3);
     for id in network.shards() {
         let shard = selftest::shard(&network, id, &mut random).expect("a shard of the network");
@@ -121,22 +136,134 @@ fn an_upload_does_not_bring_back_what_was_freed_meanwhile() {
     assert!(engine.resident().is_empty());
 }
 
-/// A software adapter is never given the kernels that split the inputs; hardware is.
-#[test]
-fn kernels_that_split_the_inputs_are_right_too() {
-    let gpu = pollster::block_on(Gpu::request()).expect("an adapter: without a GPU, Mesa's lavapipe");
-    let mut gpu = Arc::into_inner(gpu).expect("the self-test keeps none");
-    gpu.kernels = kernels::Kernels::new(&gpu.device, false);
-    let found = pollster::block_on(selftest::try_out(&Arc::new(gpu), true)).expect("runs");
-    assert_eq!(found, None);
+/// Odd sizes, units of unequal width, outputs that are no multiple of a tile's, batches of 1 to 9.
+const LAYERS: &[Sizes] = &[
+    layer(1, (1, 1), &[4], &[4], false),
+    layer(2, (3, 17), &[8], &[12], true),
+    layer(3, (8, 8), &[64], &[64], true),
+    layer(4, (16, 9), &[4, 20], &[36, 4], true),
+    layer(5, (7, 5), &[12, 4, 8], &[8, 4, 12], false),
+    layer(7, (10, 8), &[20], &[68], true),
+    layer(9, (9, 23), &[12, 16], &[24, 16], true),
+];
+
+const fn layer(
+    images: usize,
+    (height, width): (usize, usize),
+    inputs: &'static [usize],
+    outputs: &'static [usize],
+    shortcut: bool,
+) -> Sizes {
+    Sizes { images, height, width, inputs, outputs, stride: 1, shortcut }
 }
 
-/// What the self-test is for: a kernel that computes something else is found out.
 #[test]
-fn the_self_test_sees_a_wrong_kernel() {
-    let gpu = pollster::block_on(Gpu::request()).expect("an adapter: without a GPU, Mesa's lavapipe");
-    let mut gpu = Arc::into_inner(gpu).expect("the self-test keeps none");
-    gpu.kernels.swap_strides();
-    let found = pollster::block_on(selftest::try_out(&Arc::new(gpu), false)).expect("runs");
-    assert!(found.is_some_and(|reason| reason.contains("differ")));
+fn every_variant_computes_what_the_cpu_does() {
+    let gpu = every_kernel();
+    assert_eq!(gpu.dropped(), []);
+    for variant in Variant::ALL {
+        let mut tried = 0;
+        for (sizes, stride) in LAYERS.iter().flat_map(|s| [(s, 1), (s, 2)]) {
+            if !gpu.kernels.has(variant, stride) {
+                continue;
+            }
+            let sizes = Sizes { stride: stride as usize, ..*sizes };
+            let error = pollster::block_on(trial::error(&gpu, variant, &sizes)).expect("runs");
+            assert!(error < 1e-5, "{variant:?}, {sizes:?}: {error:.1e}");
+            tried += 1;
+        }
+        assert!(tried >= LAYERS.len(), "{variant:?} was tried {tried} times");
+    }
+}
+
+/// What the self-test is for: a kernel that computes something else is found out, named, and done without.
+#[test]
+fn a_wrong_kernel_is_dropped_and_named() {
+    let mut gpu = every_kernel();
+    gpu.kernels.confuse(Pipe::SplitInside, Pipe::SplitAcross);
+    let gpu = Arc::new(gpu);
+    pollster::block_on(selftest::run(&gpu)).expect("the rest is right");
+    let names: Vec<_> = gpu.dropped().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["split inside groups"]);
+    assert!(gpu.dropped()[0].1.contains("differ"), "{:?}", gpu.dropped());
+    let (engine, mut reference) = engines(gpu);
+    let kernels = engine.kernels(0, 2, 1).expect("a level");
+    assert!(kernels.iter().all(|k| k.variant != Variant::SplitInside), "{kernels:?}");
+    let x = images(1);
+    let found = pollster::block_on(engine.run(0, 2, &x, 1)).expect("runs without it");
+    assert_near(&found, &reference.run(0, 2, &x, 1).expect("runs"));
+}
+
+#[test]
+fn a_gpu_without_any_right_kernel_fails_the_self_test() {
+    let mut gpu = Arc::into_inner(gpu(|_| ())).expect("nobody else has it");
+    gpu.kernels.confuse(Pipe::RegistersStrided, Pipe::Registers);
+    match pollster::block_on(selftest::run(&Arc::new(gpu))) {
+        Err(EngineError::SelfTest { reason, .. }) => {
+            assert!(reason.contains("stride 2") && reason.contains("registers at stride 2"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let mut gpu = every_kernel();
+    gpu.kernels.confuse(Pipe::Pool, Pipe::Classifier);
+    assert!(pollster::block_on(selftest::run(&Arc::new(gpu))).is_err(), "there is only one way to pool");
+}
+
+/// Limits as of a small phone: what asks for more is not even compiled.
+#[test]
+fn kernels_beyond_the_limits_are_not_made() {
+    let gpu = every_kernel();
+    let limits = wgpu::Limits { max_compute_invocations_per_workgroup: 128, ..gpu.limits.clone() };
+    let kernels = pollster::block_on(Kernels::new(&gpu.device, &limits, false));
+    assert_eq!(
+        kernels.dropped().into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        ["split inside groups"]
+    );
+    let limits = wgpu::Limits { max_compute_workgroup_storage_size: 12_300, ..limits };
+    let kernels = pollster::block_on(Kernels::new(&gpu.device, &limits, false));
+    let has: Vec<_> = Variant::ALL.into_iter().filter(|&v| kernels.has(v, 1)).collect();
+    assert_eq!(has, [Variant::Registers, Variant::Winograd]);
+}
+
+/// Measured once, reported, kept for the next visit; the answer stays the same.
+#[test]
+fn the_fastest_kernels_are_measured_and_remembered() {
+    let mut gpu = every_kernel();
+    // What a software adapter would not do by itself.
+    gpu.software = false;
+    let (engine, mut reference) = engines(Arc::new(gpu));
+    let x = images(1);
+    let expected = reference.run(0, 2, &x, 1).expect("runs");
+    for _ in 0..2 {
+        assert_near(&pollster::block_on(engine.run(0, 2, &x, 1)).expect("runs"), &expected);
+    }
+    let kernels = engine.kernels(0, 2, 1).expect("a level");
+    assert_eq!(kernels[0].origin, Origin::Only, "a stem has only one");
+    let measured: Vec<_> = kernels.iter().filter(|k| k.origin == Origin::Measured).cloned().collect();
+    assert!(!measured.is_empty(), "{kernels:?}");
+    let record = engine.gpu().record();
+
+    let options = GpuOptions { every_kernel: true, record: Some(record.clone()) };
+    let again = pollster::block_on(Gpu::request_with(options)).expect("an adapter");
+    assert_eq!(again.record(), record);
+    let engine = GpuEngine::new(again, network());
+    for (now, then) in engine.kernels(0, 2, 1).expect("a level").iter().zip(&kernels) {
+        assert_eq!(now.variant, if then.origin == Origin::Rule { now.variant } else { then.variant });
+        if then.origin == Origin::Measured {
+            assert_eq!(now.origin, Origin::Kept);
+        }
+    }
+}
+
+#[test]
+fn a_variant_can_be_asked_for() {
+    let gpu = Arc::new(every_kernel());
+    let x = images(3);
+    let expected = engines(gpu.clone()).1.run(0, 2, &x, 3).expect("runs");
+    for variant in Variant::ALL {
+        let (engine, _) = engines_with(gpu.clone(), Choice::Always(variant));
+        assert_near(&pollster::block_on(engine.run(0, 2, &x, 3)).expect("runs"), &expected);
+        let kernels = engine.kernels(0, 2, 3).expect("a level");
+        assert!(kernels.iter().any(|k| k.variant == variant && k.origin == Origin::Forced), "{kernels:?}");
+    }
 }

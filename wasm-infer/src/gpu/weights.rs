@@ -107,6 +107,11 @@ impl Weights {
         self.shards.contains_key(id)
     }
 
+    /// Whether these shards are there, all of them on the GPU.
+    pub(super) fn on_gpu(&self, needed: &[ShardId]) -> bool {
+        needed.iter().all(|id| self.shards.get(id).is_some_and(|e| e.waiting.is_empty()))
+    }
+
     pub(super) fn ids(&self) -> impl Iterator<Item = ShardId> {
         self.shards.keys().copied()
     }
@@ -227,7 +232,7 @@ fn buffer(gpu: &Gpu, account: &Account, bytes: u64) -> Memory {
 
 /// `[O][I][3][3]` as `[O / 4][I / 4][9]` elements of four inputs by four outputs, outputs innermost. Inputs are filled up
 /// to a multiple of four with zeros: a stem's three.
-fn packed(oihw: &[f32], inputs: usize) -> Vec<f32> {
+pub(super) fn packed(oihw: &[f32], inputs: usize) -> Vec<f32> {
     let (outputs, groups) = (oihw.len() / (9 * inputs), inputs.div_ceil(4));
     let mut packed = Vec::with_capacity(outputs * groups * 36);
     for o4 in 0..outputs / 4 {

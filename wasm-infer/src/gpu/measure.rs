@@ -1,0 +1,144 @@
+//! Times the variants of a level's layers on this device, once.
+
+use super::device::{Gpu, Outcome};
+use super::kernels::Variant;
+use super::program::{self, Job, Program};
+use super::tuning::{Choice, candidates};
+use super::{GpuEngine, Planned};
+use dvn::plan::Conv;
+use futures_channel::oneshot;
+
+/// A variant is dispatched so often that it takes about so many milliseconds: less drowns in the cost of a submit.
+const ENOUGH: f64 = 2.0;
+/// Dispatches of the first trial, which tells how many are enough, and the most.
+const TRIAL: u32 = 4;
+const MOST: u32 = 128;
+/// Times that the dispatches are repeated; the shortest counts.
+const ROUNDS: usize = 2;
+
+impl GpuEngine {
+    /// Measures those of the level's layers that nothing is known of, as far as the time allowed goes. The level's shards
+    /// are on the GPU. What cannot be measured is left to the rule.
+    pub(super) async fn measure(&self, planned: &Planned, images: usize) {
+        if self.choice != Choice::Fastest || !self.gpu.measures() {
+            return;
+        }
+        for (conv, norm) in program::convolutions(&planned.plan) {
+            let layer = program::layer(&planned.plan, conv, images, norm, |_, _| 0);
+            let (candidates, shape) = (candidates(&self.gpu, &layer), layer.shape());
+            if candidates.len() < 2 || self.gpu.tuning().knows(&shape) {
+                continue;
+            }
+            let mut times = Vec::new();
+            let mut dispatches = None;
+            for variant in candidates {
+                if !self.gpu.tuning().time_left() {
+                    break;
+                }
+                let start = now();
+                let time = self.time(planned, conv, norm, images, variant, &mut dispatches).await;
+                self.gpu.tuning().spent += now() - start;
+                // Without the rule's own time there is nothing to hold the others against.
+                let Some(time) = time else { break };
+                times.push((variant, time));
+            }
+            self.gpu.tuning().settle(shape, &times);
+            self.state.borrow_mut().programs.clear();
+        }
+    }
+
+    /// Milliseconds of a layer by one variant; none if something came in between.
+    async fn time(
+        &self,
+        planned: &Planned,
+        conv: &Conv,
+        norm: u32,
+        images: usize,
+        variant: Variant,
+        dispatches: &mut Option<u32>,
+    ) -> Option<f64> {
+        let (program, outcome) = self.gpu.watch(|| self.trial(planned, conv, norm, images, variant));
+        if !matches!(outcome.await, Outcome::Done) {
+            // Buffers that could not be had must not be used again.
+            self.state.borrow_mut().forget_maps();
+            return None;
+        }
+        let program = program?;
+        // The first dispatch may still compile.
+        time(&self.gpu, &program, 1).await;
+        let dispatches = match *dispatches {
+            Some(n) => n,
+            None => {
+                let trial = time(&self.gpu, &program, TRIAL).await.max(1e-3);
+                let enough = f64::from(TRIAL) * ENOUGH / trial;
+                *dispatches.insert((enough as u32).clamp(1, MOST))
+            }
+        };
+        let mut best = f64::INFINITY;
+        for _ in 0..ROUNDS {
+            best = best.min(time(&self.gpu, &program, dispatches).await);
+        }
+        Some(best)
+    }
+
+    /// The program of one layer; none if the level's shards are gone.
+    fn trial(
+        &self,
+        planned: &Planned,
+        conv: &Conv,
+        norm: u32,
+        images: usize,
+        variant: Variant,
+    ) -> Option<Program> {
+        let state = &mut *self.state.borrow_mut();
+        if !state.weights.on_gpu(&planned.plan.shards()) {
+            return None;
+        }
+        let layer = program::layer(&planned.plan, conv, images, norm, |_, _| 0);
+        self.make_room(state, planned, images, layer.sum_bytes(variant));
+        let job = Job {
+            gpu: &self.gpu,
+            plan: &planned.plan,
+            slots: &planned.slots,
+            images,
+            weights: &state.weights,
+            maps: &state.maps,
+            sums: state.sums.as_ref(),
+        };
+        let drafts = job.convolution(conv, norm, variant).ok()?;
+        Program::new(&self.gpu, &state.other_account, drafts).ok()
+    }
+}
+
+/// Milliseconds until so many repetitions of a program are done.
+async fn time(gpu: &Gpu, program: &Program, repetitions: u32) -> f64 {
+    let start = now();
+    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    program.record(&mut encoder, repetitions);
+    gpu.queue.submit([encoder.finish()]);
+    finished(gpu).await;
+    now() - start
+}
+
+/// Waits until the GPU has done everything that was submitted.
+pub(super) async fn finished(gpu: &Gpu) {
+    let (sender, done) = oneshot::channel();
+    gpu.queue.on_submitted_work_done(move || {
+        // Nobody waits any more if the run was given up.
+        let _ = sender.send(());
+    });
+    gpu.nudge();
+    let _ = done.await;
+}
+
+/// Milliseconds since some moment.
+#[cfg(not(target_arch = "wasm32"))]
+fn now() -> f64 {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    1e3 * START.get_or_init(std::time::Instant::now).elapsed().as_secs_f64()
+}
+
+#[cfg(target_arch = "wasm32")]
+fn now() -> f64 {
+    super::browser::now()
+}

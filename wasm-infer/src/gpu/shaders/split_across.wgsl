@@ -1,0 +1,67 @@
+// A tile of 8 x 8 pixels by 32 outputs, its inputs shared out across workgroups, each of which leaves its part of the
+// sums for fold.wgsl to add: for small maps on GPUs that hold many workgroups at once.
+//
+//     y        [parts][images][out_c / 4][out_h][out_w]
+
+const THREADS = 128u;
+const OUT4 = 8u;
+// Groups of four inputs that are staged at once.
+const STEP = 2u;
+const KERNELS = STEP * PATCH;
+const STEP_KERNELS = OUT4 * TAPS;
+
+var<workgroup> memory: array<vec4<f32>, KERNELS + STEP * STEP_KERNELS>;
+
+fn leave(sum: vec4<f32>, part: u32, tile: Tile, c4: u32, row: u32, column: u32) {
+    if c4 >= table[OUT_C4] || row >= table[OUT_H] || column >= table[OUT_W] {
+        return;
+    }
+    let map = (part * table[IMAGES] + tile.image) * table[OUT_C4] + c4;
+    y[(map * table[OUT_H] + row) * table[OUT_W] + column] = sum;
+}
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = group.y * groups.x + group.x;
+    let tile = tile_of(index % tiles());
+    let outputs = (table[OUT_C4] + OUT4 - 1u) / OUT4;
+    let first = index / tiles() % outputs * OUT4;
+    let part = index / tiles() / outputs;
+    let parts = table[PARTS_ACROSS];
+    if part >= parts {
+        return;
+    }
+    let row = lane % 16u / 2u;
+    let column = lane % 2u * 4u;
+    let o = lane / 16u;
+
+    let end = (part + 1u) * table[IN_C4] / parts;
+    var sums = Strip();
+    for (var i = part * table[IN_C4] / parts; i < end; i += STEP) {
+        let count = min(STEP, end - i);
+        workgroupBarrier();
+        for (var n = lane; n < count * PATCH; n += THREADS) {
+            memory[n] = patch_pixel(tile, i + n / PATCH, n % PATCH);
+        }
+        for (var n = lane; n < count * STEP_KERNELS; n += THREADS) {
+            memory[KERNELS + n] = weight(first + n / TAPS % OUT4, i + n / STEP_KERNELS, n % TAPS);
+        }
+        workgroupBarrier();
+        for (var s = 0u; s < count; s++) {
+            let taps = KERNELS + s * STEP_KERNELS + o * TAPS;
+            sums = add_inputs(sums, s * PATCH + row * PATCH_W + column, taps);
+        }
+    }
+
+    let c4 = first + o;
+    let y_row = tile.row + row;
+    let y_column = tile.column + column;
+    leave(sums.a, part, tile, c4, y_row, y_column);
+    leave(sums.b, part, tile, c4, y_row, y_column + 1u);
+    leave(sums.c, part, tile, c4, y_row, y_column + 2u);
+    leave(sums.d, part, tile, c4, y_row, y_column + 3u);
+}

@@ -1,0 +1,53 @@
+// What the kernels share whose workgroups make tiles of 8 x 8 pixels, at stride 1. A tile's inputs, a patch of 10 x 10
+// pixels, are staged in workgroup memory and serve all nine taps.
+//
+//     memory   patches [inputs / 4][10][10], then kernels [inputs / 4][outputs / 4][9 taps][4 inputs]
+
+const TILE = 8u;
+const PATCH_W = 10u;
+const PATCH = 100u;
+// Nine taps, four inputs.
+const TAPS = 36u;
+
+struct Tile {
+    image: u32,
+    // Of its upper left pixel.
+    row: u32,
+    column: u32,
+}
+
+fn tiles_across() -> u32 {
+    return (table[OUT_W] + TILE - 1u) / TILE;
+}
+
+fn tiles_down() -> u32 {
+    return (table[OUT_H] + TILE - 1u) / TILE;
+}
+
+fn tiles() -> u32 {
+    return table[IMAGES] * tiles_down() * tiles_across();
+}
+
+fn tile_of(index: u32) -> Tile {
+    let row = index / tiles_across();
+    return Tile(row / tiles_down(), TILE * (row % tiles_down()), TILE * (index % tiles_across()));
+}
+
+// Pixel `n` of a tile's patch.
+fn patch_pixel(tile: Tile, c4: u32, n: u32) -> vec4<f32> {
+    return pixel(tile.image, c4, tile.row + n / PATCH_W - 1u, tile.column + n % PATCH_W - 1u);
+}
+
+// The weights from one input to four outputs at one tap: `k` is the tap times four and the input within its four.
+fn weight(c4: u32, input: u32, k: u32) -> vec4<f32> {
+    if c4 < table[OUT_C4] {
+        return weights[first_weight(outputs_row(c4), input) + k / 4u][k % 4u];
+    }
+    return vec4<f32>(0.0);
+}
+
+// One tap's weights from four inputs to four outputs.
+fn kernel(at: u32) -> mat4x4<f32> {
+    return mat4x4<f32>(memory[at], memory[at + 1u], memory[at + 2u], memory[at + 3u]);
+}
+
