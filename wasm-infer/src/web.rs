@@ -3,8 +3,9 @@
 //! Every error is an `Error` whose message says what was wrong. Calls may overlap: while a run waits, shards can be
 //! inserted and freed and other runs begun.
 
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuOptions, LayerKernel, Origin};
 use dvn::{Manifest, Network, ShardId};
+use serde_json::json;
 use std::fmt::Display;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -77,6 +78,26 @@ export interface ModelInfo {
   shards: ShardInfo[];
   training?: { command: string; program: string; seed: number; epochs: number };
 }
+
+/** Convolutions of one shape, and the kernel that carries them out. */
+export interface StageKernel {
+  /** Sizes, stride, and whether the batch makes many tiles. */
+  shape: string;
+  /** How many convolutions of the level have it. */
+  layers: number;
+  kernel: string;
+  /** Why this kernel: the only one here, by rule, measured now, kept from an earlier visit, asked for. */
+  origin: "only" | "rule" | "measured" | "kept" | "forced";
+}
+
+/** How a GPU carries out a level, one picture at a time. */
+export interface KernelReport {
+  stages: StageKernel[];
+  /** Dispatches of a run. */
+  dispatches: number;
+  /** Kernels that this GPU must do without. */
+  dropped: { kernel: string; reason: string }[];
+}
 "#;
 
 /// Tells a person with the console open what went wrong: WebAssembly itself only says `unreachable`.
@@ -135,10 +156,10 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// An engine on the visitor's GPU, after a self-test.
-    pub async fn webgpu(model: &Model) -> Result<Engine, JsError> {
+    /// An engine on the visitor's GPU, after a self-test. `record` is what an earlier visit's `record()` said.
+    pub async fn webgpu(model: &Model, record: Option<String>) -> Result<Engine, JsError> {
         let model = model.0.clone();
-        let gpu = Gpu::request().await.map_err(js)?;
+        let gpu = Gpu::request_with(GpuOptions { record, ..GpuOptions::default() }).await.map_err(js)?;
         Ok(Engine { engine: crate::Engine::gpu(gpu, model.network.clone()), model })
     }
 
@@ -225,6 +246,34 @@ impl Engine {
         Ok(rows)
     }
 
+    /// What is known of the kernels' speed on this GPU, for the next visit. Nothing on the CPU.
+    pub fn record(&self) -> Option<String> {
+        match &self.engine {
+            crate::Engine::Cpu(_) => None,
+            crate::Engine::Gpu(engine) => Some(engine.gpu().record()),
+        }
+    }
+
+    /// How the GPU carries out a level, one picture at a time. Nothing on the CPU.
+    #[wasm_bindgen(unchecked_return_type = "KernelReport | undefined")]
+    pub fn kernels(&self, task: usize, level: usize) -> Result<JsValue, JsError> {
+        let crate::Engine::Gpu(engine) = &self.engine else { return Ok(JsValue::UNDEFINED) };
+        let layers = engine.kernels(task, level, 1).map_err(js)?;
+        // The pool and the classifier take one each.
+        let dispatches = layers.iter().map(|l| l.dispatches).sum::<usize>() + 2;
+        let same = |a: &LayerKernel, b: &LayerKernel| a.shape == b.shape;
+        let stage = |run: &[LayerKernel]| {
+            let LayerKernel { shape, variant, origin, .. } = &run[0];
+            json!({ "shape": shape, "layers": run.len(), "kernel": variant.name(), "origin": origin_name(*origin) })
+        };
+        let stages: Vec<_> = layers.chunk_by(same).map(stage).collect();
+        let dropped = engine.gpu().dropped().into_iter();
+        let dropped: Vec<_> =
+            dropped.map(|(kernel, reason)| json!({ "kernel": kernel, "reason": reason })).collect();
+        let report = json!({ "stages": stages, "dispatches": dispatches, "dropped": dropped });
+        js_sys::JSON::parse(&report.to_string()).map_err(|_| JsError::new("the report is no JSON"))
+    }
+
     /// Whether the GPU is gone; then only a new engine helps.
     pub fn lost(&self) -> bool {
         matches!(&self.engine, crate::Engine::Gpu(engine) if engine.gpu().lost().is_some())
@@ -242,6 +291,16 @@ pub fn resize(
     size: usize,
 ) -> Result<Vec<u8>, JsError> {
     dvn::pixels::resize(pixels, width, height, channels, size).map_err(js)
+}
+
+fn origin_name(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Only => "only",
+        Origin::Rule => "rule",
+        Origin::Measured => "measured",
+        Origin::Kept => "kept",
+        Origin::Forced => "forced",
+    }
 }
 
 fn js(error: impl Display) -> JsError {

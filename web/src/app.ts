@@ -4,6 +4,7 @@ import { Client } from "./client.ts";
 import { Gallery } from "./gallery.ts";
 import { levelFor, stops } from "./logic/budget.ts";
 import { type Moment, readLink, type View, writeLink } from "./logic/link.ts";
+import { keepRecord, keptRecord } from "./logic/record.ts";
 import { timing } from "./logic/statistics.ts";
 import { answerKey, emptyState, type Job, type Picture, type State, spotKey } from "./state.ts";
 import { type EngineWish, Fault, type FromWorker, type Spot } from "./worker/protocol.ts";
@@ -216,10 +217,15 @@ export class App {
     this.changed();
     const base = new URL(`models/${encodeURIComponent(state.model ?? "")}/`, document.baseURI).href;
     try {
-      const { info, engine } = await client.ask("open", { base, engine: state.wish });
+      const { info, engine } = await client.ask("open", {
+        base,
+        engine: state.wish,
+        record: keptRecord(),
+      });
       if (info !== state.info) this.forget();
       state.info = info;
       state.engine = engine;
+      state.kernels = undefined;
       state.stops = stops(info);
       await this.gallery.suit(info);
       this.take(moment);
@@ -367,8 +373,12 @@ export class App {
     if (event.kind === "memory") {
       state.memory = event.memory;
       for (const file of event.memory.files) state.arriving.delete(file);
+    } else if (event.kind === "kernels") {
+      state.kernels = event.kernels;
+      keepRecord(event.record);
     } else if (event.kind === "engine") {
       state.engine = event.engine;
+      state.kernels = undefined;
       state.times.clear();
     } else {
       state.arriving.set(event.file, { received: event.received, total: event.total });

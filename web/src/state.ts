@@ -3,7 +3,7 @@
 import type { Stop } from "./logic/budget.ts";
 import type { View } from "./logic/link.ts";
 import type { Timing } from "./logic/statistics.ts";
-import type { EngineChoice, EngineWish, FaultKind, Memory } from "./worker/protocol.ts";
+import type { EngineChoice, EngineWish, FaultKind, Kernels, Memory } from "./worker/protocol.ts";
 import type { ModelInfo } from "./worker/surface.ts";
 
 /** A picture to try the network on. */
@@ -48,6 +48,8 @@ export interface State {
   broken?: Trouble | undefined;
   stops: Stop[];
   engine?: EngineChoice | undefined;
+  /** How the level in use runs on the graphics processor. */
+  kernels?: Kernels | undefined;
   wish: EngineWish;
   /** The one task to answer, by index; all of them when undefined. */
   task?: number | undefined;
@@ -91,7 +93,7 @@ export function emptyState(): State {
     pictures: [],
     answers: new Map(),
     times: new Map(),
-    memory: { files: [], bytes: 0, activationBytes: 0, fetched: 0, stored: 0 },
+    memory: { files: [], bytes: 0, activationBytes: 0, heapBytes: 0, fetched: 0, stored: 0 },
     arriving: new Map(),
     working: false,
   };

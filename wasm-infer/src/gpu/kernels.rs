@@ -92,19 +92,18 @@ pub(super) enum Pipe {
 /// What a pipeline is made of.
 struct Spec {
     name: &'static str,
-    source: &'static str,
+    /// The kernel's file after those that it shares with others.
+    source: &'static [&'static str],
     constants: &'static [(&'static str, f64)],
     /// Threads of a workgroup, and bytes of its memory, as the shader has them.
     threads: u32,
     memory: u32,
 }
 
-/// A kernel's source after those that it shares with others.
-macro_rules! source {
-    ($($file:literal),+) => { concat!($(include_str!(concat!("shaders/", $file, ".wgsl"))),+) };
-}
-
-const REGISTERS: &str = source!("layer", "registers");
+const LAYER: &str = include_str!("shaders/layer.wgsl");
+const TILE: &str = include_str!("shaders/tile.wgsl");
+const STRIP: &str = include_str!("shaders/strip.wgsl");
+const REGISTERS: &[&str] = &[LAYER, include_str!("shaders/registers.wgsl")];
 
 impl Pipe {
     const ALL: [Pipe; 10] = [
@@ -138,17 +137,25 @@ impl Pipe {
                 constants: &[("UNIT_STRIDE", 0.0), ("PARTS", 4.0)],
                 ..spec("registers, split", REGISTERS, 64, 256)
             },
-            Pipe::SplitInside => {
-                spec("split inside groups", source!("layer", "tile", "strip", "split_inside"), 256, 976)
+            Pipe::SplitInside => spec(
+                "split inside groups",
+                &[LAYER, TILE, STRIP, include_str!("shaders/split_inside.wgsl")],
+                256,
+                976,
+            ),
+            Pipe::SplitAcross => spec(
+                "split across groups",
+                &[LAYER, TILE, STRIP, include_str!("shaders/split_across.wgsl")],
+                128,
+                776,
+            ),
+            Pipe::Fold => spec("sum of the parts", &[LAYER, include_str!("shaders/fold.wgsl")], 64, 0),
+            Pipe::Tiles => spec("tiles", &[LAYER, TILE, include_str!("shaders/tiles.wgsl")], 64, 776),
+            Pipe::Winograd => {
+                spec("Winograd", &[LAYER, TILE, include_str!("shaders/winograd.wgsl")], 128, 768)
             }
-            Pipe::SplitAcross => {
-                spec("split across groups", source!("layer", "tile", "strip", "split_across"), 128, 776)
-            }
-            Pipe::Fold => spec("sum of the parts", source!("layer", "fold"), 64, 0),
-            Pipe::Tiles => spec("tiles", source!("layer", "tile", "tiles"), 64, 776),
-            Pipe::Winograd => spec("Winograd", source!("layer", "tile", "winograd"), 128, 768),
-            Pipe::Pool => spec("pool", source!("pool"), 64, 64),
-            Pipe::Classifier => spec("classifier", source!("classifier"), 64, 0),
+            Pipe::Pool => spec("pool", &[include_str!("shaders/pool.wgsl")], 64, 64),
+            Pipe::Classifier => spec("classifier", &[include_str!("shaders/classifier.wgsl")], 64, 0),
         }
     }
 
@@ -186,7 +193,7 @@ pub(super) fn sources_hash() -> u64 {
         }
     };
     for spec in Pipe::ALL.map(Pipe::spec) {
-        add(spec.source.as_bytes());
+        spec.source.iter().for_each(|part| add(part.as_bytes()));
         for (name, value) in spec.constants {
             add(name.as_bytes());
             add(&value.to_le_bytes());
@@ -281,7 +288,7 @@ impl Kernels {
 }
 
 fn kernel(device: &wgpu::Device, spec: &Spec, reads: u32) -> Kernel {
-    let source = wgpu::ShaderSource::Wgsl(spec.source.into());
+    let source = wgpu::ShaderSource::Wgsl(spec.source.concat().into());
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(spec.name), source });
     let entry = |binding| wgpu::BindGroupLayoutEntry {
         binding,
@@ -331,7 +338,7 @@ mod tests {
     #[test]
     fn every_shader_is_valid_and_within_the_default_limits() {
         for spec in Pipe::ALL.map(Pipe::spec) {
-            let (name, source) = (spec.name, spec.source);
+            let (name, source) = (spec.name, &spec.source.concat());
             let module = naga::front::wgsl::parse_str(source)
                 .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
             Validator::new(ValidationFlags::all(), Capabilities::empty())

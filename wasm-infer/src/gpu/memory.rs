@@ -6,11 +6,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of the live buffers of one kind.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Account(Arc<AtomicU64>);
+pub(super) struct Account(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    bytes: AtomicU64,
+    most: AtomicU64,
+}
 
 impl Account {
     pub(super) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes at once since the last call.
+    pub(super) fn peak(&self) -> u64 {
+        self.0.most.swap(self.bytes(), Ordering::Relaxed).max(self.bytes())
+    }
+
+    fn add(&self, bytes: u64) {
+        let now = self.0.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.0.most.fetch_max(now, Ordering::Relaxed);
+    }
+
+    fn subtract(&self, bytes: u64) {
+        self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -27,7 +47,7 @@ impl Memory {
         let descriptor =
             wgpu::BufferDescriptor { label: None, size: bytes, usage, mapped_at_creation: false };
         let buffer = gpu.device.create_buffer(&descriptor);
-        account.0.fetch_add(bytes, Ordering::Relaxed);
+        account.add(bytes);
         Memory { buffer, account: account.clone() }
     }
 
@@ -47,7 +67,7 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        self.account.0.fetch_sub(self.buffer.size(), Ordering::Relaxed);
+        self.account.subtract(self.buffer.size());
         // A browser would free it only when its garbage collector comes by. Submitted work still finishes.
         self.buffer.destroy();
     }

@@ -176,6 +176,11 @@ impl GpuEngine {
         self.state.borrow().map_account.bytes()
     }
 
+    /// The most bytes of weights that were on the GPU at once since the last call.
+    pub fn peak_weight_bytes(&self) -> u64 {
+        self.state.borrow().weights.peak()
+    }
+
     /// Bytes of the other buffers: tables of sizes, logits on their way back.
     pub fn scratch_bytes(&self) -> u64 {
         self.state.borrow().other_account.bytes()
@@ -400,5 +405,7 @@ fn four(rgb: &[f32]) -> Vec<f32> {
 }
 
 // Without the feature there is no adapter to test on.
+#[cfg(all(test, feature = "native"))]
+mod memory_tests;
 #[cfg(all(test, feature = "native"))]
 mod tests;

@@ -116,6 +116,11 @@ impl Weights {
         self.shards.keys().copied()
     }
 
+    /// The most bytes of buffers at once since the last call.
+    pub(super) fn peak(&self) -> u64 {
+        self.account.peak()
+    }
+
     /// Bytes of the buffers on the GPU and of what waits.
     pub(super) fn bytes(&self) -> u64 {
         let waiting = self.shards.values().flat_map(|e| e.waiting.values());

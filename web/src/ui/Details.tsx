@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import type { App } from "../app.ts";
 import { bytes, exact, time } from "../logic/words.ts";
 import { spotKey } from "../state.ts";
+import { Kernels } from "./Kernels.tsx";
 import { Scroll } from "./Scroll.tsx";
 
 export function Details({ app }: { app: App }) {
@@ -29,6 +30,7 @@ export function Details({ app }: { app: App }) {
     ["Build", engine ? `WebAssembly, ${engine.build === "relaxed" ? "relaxed SIMD" : "128-bit SIMD"}` : "–"],
     ["Weights in memory", `${bytes(memory.bytes)} in ${memory.files.length} files`],
     ["Intermediate results, one picture", bytes(maps)],
+    ["The engine's own memory (WebAssembly)", bytes(memory.heapBytes)],
     ["Fetched over the network", bytes(memory.fetched)],
     ["From this browser's store", bytes(memory.stored)],
   ];
@@ -81,6 +83,7 @@ export function Details({ app }: { app: App }) {
           </tbody>
         </table>
       </Scroll>
+      <Kernels app={app} />
       <p class="actions">
         <button type="button" onClick={() => void copy()}>
           Copy as JSON
@@ -95,15 +98,17 @@ export function Details({ app }: { app: App }) {
 
 /** The figures in the shape that `dvn-train eval --json` has, with what they were measured on. */
 function report(app: App) {
-  const { info, engine, memory, times } = app.state;
+  const { info, engine, kernels, memory, times } = app.state;
   return {
     model: info?.name,
     backbone: info?.backbone,
     engine,
+    ...(kernels ? { kernels } : {}),
     browser: navigator.userAgent,
     memory: {
       weight_bytes: memory.bytes,
       activation_bytes: memory.activationBytes,
+      heap_bytes: memory.heapBytes,
       fetched_bytes: memory.fetched,
       stored_bytes: memory.stored,
       files: memory.files,

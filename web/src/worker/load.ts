@@ -22,6 +22,7 @@ export async function loadEngine(build: "simd" | "relaxed"): Promise<Surface> {
         import("../engine/relaxed/wasm_infer_bg.wasm?url"),
       ])
     : Promise.all([import("../engine/simd/wasm_infer.js"), import("../engine/simd/wasm_infer_bg.wasm?url")]));
-  await module.default({ module_or_path: new URL(address.default, import.meta.url) });
-  return module;
+  const { memory } = await module.default({ module_or_path: new URL(address.default, import.meta.url) });
+  const { Model, Engine, resize } = module;
+  return { Model, Engine, resize, heapBytes: () => memory.buffer.byteLength };
 }

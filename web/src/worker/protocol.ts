@@ -1,7 +1,7 @@
 // The messages between the page and its worker: a request has an id, and gets one result or one error with the
 // same id; in between and on its own the worker tells events.
 
-import type { ModelInfo } from "./surface.ts";
+import type { KernelReport, ModelInfo } from "./surface.ts";
 
 export type EngineKind = "webgpu" | "cpu";
 export type EngineWish = "auto" | EngineKind;
@@ -37,7 +37,11 @@ export interface Spot {
 
 export interface Requests {
   /** Loads a model's description and makes an engine for it. */
-  open: { request: { base: string; engine: EngineWish }; result: { info: ModelInfo; engine: EngineChoice } };
+  open: {
+    /** `record` is what an earlier visit measured of the graphics processor. */
+    request: { base: string; engine: EngineWish; record?: string | undefined };
+    result: { info: ModelInfo; engine: EngineChoice };
+  };
   /** Makes exactly these levels resident: loads what joins, frees what leaves. */
   keep: { request: { spots: Spot[] }; result: { milliseconds: number } };
   /** Decodes a picture and brings it to each of the sizes. */
@@ -65,16 +69,22 @@ export interface Memory {
   files: string[];
   bytes: number;
   activationBytes: number;
+  /** Of the engine's WebAssembly. */
+  heapBytes: number;
   /** Bytes that came over the network, and that came from the browser's store, since the page was opened. */
   fetched: number;
   stored: number;
 }
+
+export interface Kernels extends Spot, KernelReport {}
 
 export type FromWorker =
   | { kind: "result"; id: number; result: unknown }
   | { kind: "error"; id: number; fault: FaultKind; message: string }
   | { kind: "progress"; file: string; received: number; total: number }
   | { kind: "memory"; memory: Memory }
+  /** How the level in use runs on the graphics processor, and what to keep of it for the next visit. */
+  | { kind: "kernels"; kernels: Kernels; record: string }
   /** The engine had to be replaced while it ran. */
   | { kind: "engine"; engine: EngineChoice };
 

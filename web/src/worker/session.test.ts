@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import type { EngineChoice, Memory } from "./protocol.ts";
+import type { EngineChoice, Kernels, Memory } from "./protocol.ts";
 import { Session, type Surroundings } from "./session.ts";
 import type { ShardStore } from "./shards.ts";
-import type { Engine, Model, ModelInfo, Surface } from "./surface.ts";
+import type { Engine, KernelReport, Model, ModelInfo, Surface } from "./surface.ts";
 
 /** Shards of three bytes each, the first of which says whether they are sound. */
 const FILES = ["stem-1", "unit-1-1", "unit-1-2", "unit-2-1", "unit-2-2", "level-1-1", "level-1-2"].map(
@@ -17,6 +17,7 @@ const LEVELS = [
 class FakeEngine implements Engine {
   static made: FakeEngine[] = [];
   isLost = false;
+  private runs = 0;
   private readonly held = new Map<string, Uint8Array>();
 
   constructor(
@@ -45,9 +46,18 @@ class FakeEngine implements Engine {
   }
   async run(_task: number, level: number, _rgb: Uint8Array, images: number) {
     if (this.isLost) throw new Error("the GPU was lost");
+    this.runs = 1;
     for (const file of LEVELS[level - 1] ?? [])
       if (!this.held.has(file)) throw new Error(`${file} is not loaded`);
     return new Float32Array(images).fill(level);
+  }
+  record() {
+    return this.kind === "webgpu" ? `{"runs":${this.runs}}` : undefined;
+  }
+  kernels(): KernelReport | undefined {
+    if (this.kind === "cpu") return undefined;
+    const stage = { shape: "8 x 8 x 16 to 16", layers: 5, kernel: "tiles", origin: "measured" } as const;
+    return { stages: [stage], dispatches: 7, dropped: [] };
   }
   lost() {
     return this.isLost;
@@ -71,6 +81,7 @@ let stored: Map<string, Uint8Array>;
 let fetched: string[];
 let memory: Memory | undefined;
 let engines: EngineChoice[];
+let kernels: [Kernels, string][];
 let server: Map<string, Uint8Array<ArrayBuffer> | undefined>;
 
 function around(change: Partial<Surroundings> = {}): Surroundings {
@@ -84,10 +95,12 @@ function around(change: Partial<Surroundings> = {}): Surroundings {
     build: "simd",
     store,
     hasGpu: true,
+    record: undefined,
     progress: () => {},
     memory: (told) => {
       memory = told;
     },
+    kernels: (report, record) => kernels.push([report, record]),
     engine: (choice) => engines.push(choice),
     ...change,
   };
@@ -102,6 +115,7 @@ beforeEach(() => {
   fetched = [];
   memory = undefined;
   engines = [];
+  kernels = [];
   server = new Map(FILES.map((file) => [file, new Uint8Array([1, 2, 3])]));
   surface = {
     Model: { parse: () => model },
@@ -110,6 +124,7 @@ beforeEach(() => {
       cpu: async () => new FakeEngine("cpu", "one thread"),
     },
     resize: () => new Uint8Array(),
+    heapBytes: () => 65536,
   };
   vi.stubGlobal("fetch", async (address: string) => {
     const file = address.split("/").pop() ?? "";
@@ -194,11 +209,56 @@ describe("what goes wrong", () => {
     expect(memory?.files.length).toBe(3);
   });
 
+  test("a device that is lost again gives way to the CPU", async () => {
+    const session = await open();
+    await session.keep([{ task: 0, level: 1 }]);
+    for (const kind of ["webgpu", "cpu"]) {
+      const current = FakeEngine.made.at(-1);
+      if (current) current.isLost = true;
+      expect(await session.run({ task: 0, level: 1 }, new Uint8Array(), 1)).toEqual(new Float32Array([1]));
+      expect(engines.at(-1)).toMatchObject({ kind, why: expect.stringContaining("lost") });
+    }
+    expect(memory?.files.length).toBe(3);
+  });
+
   test("a load that is no longer wanted stops", async () => {
     const session = await open();
     await expect(session.keep([{ task: 0, level: 2 }], AbortSignal.abort())).rejects.toMatchObject({
       fault: "cancelled",
     });
+  });
+});
+
+describe("kernels", () => {
+  test("how a level runs on the GPU is told once, with what to keep for the next visit", async () => {
+    const session = await open();
+    await session.keep([{ task: 0, level: 1 }]);
+    await session.run({ task: 0, level: 1 }, new Uint8Array(), 1);
+    await session.run({ task: 0, level: 1 }, new Uint8Array(), 1);
+    expect(kernels).toEqual([
+      [expect.objectContaining({ task: 0, level: 1, dispatches: 7, dropped: [] }), '{"runs":1}'],
+    ]);
+  });
+
+  test("what an earlier visit measured reaches the engine, and after a loss what this one did", async () => {
+    const given: (string | undefined)[] = [];
+    surface.Engine.webgpu = async (_model, record) => {
+      given.push(record);
+      return new FakeEngine("webgpu", "A GPU");
+    };
+    const session = await open({ record: "{}" });
+    await session.keep([{ task: 0, level: 1 }]);
+    await session.run({ task: 0, level: 1 }, new Uint8Array(), 1);
+    const [first] = FakeEngine.made;
+    if (first) first.isLost = true;
+    await session.run({ task: 0, level: 1 }, new Uint8Array(), 1);
+    expect(given).toEqual(["{}", '{"runs":1}']);
+  });
+
+  test("there is nothing to tell of the CPU", async () => {
+    const session = await open({}, "cpu");
+    await session.run({ task: 0, level: 1 }, new Uint8Array(), 1);
+    expect(kernels).toEqual([]);
   });
 });
 

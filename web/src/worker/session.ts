@@ -5,6 +5,7 @@ import {
   type EngineKind,
   type EngineWish,
   Fault,
+  type Kernels,
   type Memory,
   type Spot,
 } from "./protocol.ts";
@@ -24,8 +25,11 @@ export interface Surroundings {
   store: ShardStore;
   /** Whether the browser offers WebGPU at all. */
   hasGpu: boolean;
+  /** What an earlier visit measured of the graphics processor. */
+  record: string | undefined;
   progress: Progress;
   memory: (memory: Memory) => void;
+  kernels: (kernels: Kernels, record: string) => void;
   engine: (choice: EngineChoice) => void;
 }
 
@@ -37,6 +41,9 @@ export class Session {
   private kept: Spot[] = [];
   private fetched = 0;
   private stored = 0;
+  /** Devices lost so far. */
+  private losses = 0;
+  private toldKernels = "";
 
   private constructor(
     private readonly around: Surroundings,
@@ -102,6 +109,7 @@ export class Session {
       await this.load(this.files([spot]), signal);
       const result = await work();
       this.tellMemory();
+      this.tellKernels(spot);
       return result;
     } catch (error) {
       if (!this.engine.lost()) throw Fault.of(error, "engine");
@@ -113,12 +121,22 @@ export class Session {
     }
   }
 
-  /** A lost device takes all its memory along: starts again, on the GPU if it comes back. */
+  /** A lost device takes all its memory along: starts again, the first time on the GPU if it comes back. */
   private async replace(): Promise<void> {
+    // What was measured is still true of the device that comes back.
+    const record = this.engine.record() ?? this.around.record;
     this.engine.free();
-    const [engine, choice] = await makeEngine(this.around, this.model, this.wish);
+    this.losses += 1;
+    const again = this.losses > 1;
+    const [engine, choice] = await makeEngine(
+      { ...this.around, record },
+      this.model,
+      again ? "cpu" : this.wish,
+    );
     this.engine = engine;
-    const lost = "the graphics device was lost and the engine started again";
+    const lost = again
+      ? "the graphics device was lost again"
+      : "the graphics device was lost and the engine started again";
     this.choice = { ...choice, why: choice.why ? `${lost}; ${choice.why}` : lost };
     this.around.engine(this.choice);
   }
@@ -185,11 +203,25 @@ export class Session {
     await store.put(shard.sha256, bytes);
   }
 
+  /** Tells how the level that the visitor looks at runs on the GPU, when there is something new to tell. */
+  private tellKernels(spot: Spot): void {
+    const { task, level } = this.kept[0] ?? spot;
+    const report = this.engine.kernels(task, level);
+    const record = this.engine.record();
+    if (!report || record === undefined) return;
+    const kernels = { task, level, ...report };
+    const told = JSON.stringify([kernels, record]);
+    if (told === this.toldKernels) return;
+    this.toldKernels = told;
+    this.around.kernels(kernels, record);
+  }
+
   private tellMemory(): void {
     this.around.memory({
       files: this.engine.resident(),
       bytes: this.engine.residentBytes(),
       activationBytes: this.engine.activationBytes(),
+      heapBytes: this.around.surface.heapBytes(),
       fetched: this.fetched,
       stored: this.stored,
     });
@@ -219,7 +251,7 @@ async function makeEngine(
   let detail = "";
   if (around.hasGpu) {
     try {
-      const engine = await Engine.webgpu(model);
+      const engine = await Engine.webgpu(model, around.record);
       if (wish === "webgpu" || !engine.software) return done(engine, "");
       why = `the browser's WebGPU is only imitated in software (${engine.adapter}), which is slower`;
       engine.free();

@@ -51,6 +51,23 @@ export interface Model {
   free(): void;
 }
 
+/** Convolutions of one shape, and the kernel that carries them out. */
+export interface StageKernel {
+  shape: string;
+  /** How many convolutions of the level have it. */
+  layers: number;
+  kernel: string;
+  origin: "only" | "rule" | "measured" | "kept" | "forced";
+}
+
+/** How a GPU carries out a level, one picture at a time. */
+export interface KernelReport {
+  stages: StageKernel[];
+  dispatches: number;
+  /** Kernels that this GPU must do without. */
+  dropped: { kernel: string; reason: string }[];
+}
+
 export interface Engine {
   readonly kind: string;
   readonly adapter: string;
@@ -62,6 +79,9 @@ export interface Engine {
   residentBytes(): number;
   activationBytes(): number;
   run(task: number, level: number, rgb: Uint8Array, images: number): Promise<Float32Array>;
+  /** What is known of the kernels' speed on this GPU, for the next visit. */
+  record(): string | undefined;
+  kernels(task: number, level: number): KernelReport | undefined;
   lost(): boolean;
   free(): void;
 }
@@ -69,6 +89,8 @@ export interface Engine {
 /** The module, loaded and ready. */
 export interface Surface {
   Model: { parse(json: string): Model };
-  Engine: { webgpu(model: Model): Promise<Engine>; cpu(model: Model): Promise<Engine> };
+  Engine: { webgpu(model: Model, record?: string): Promise<Engine>; cpu(model: Model): Promise<Engine> };
   resize(pixels: Uint8Array, width: number, height: number, channels: number, size: number): Uint8Array;
+  /** Bytes of the module's own memory. It only ever grows. */
+  heapBytes(): number;
 }

@@ -23,7 +23,7 @@ type Handler<K extends RequestKind> = (
 ) => Promise<Requests[K]["result"]>;
 
 const handlers: { [K in RequestKind]: Handler<K> } = {
-  async open({ base, engine }) {
+  async open({ base, engine, record }) {
     session?.close();
     session = undefined;
     const module = await engineModule();
@@ -40,8 +40,10 @@ const handlers: { [K in RequestKind]: Handler<K> } = {
         build,
         store: browserStore(),
         hasGpu: "gpu" in navigator,
+        record,
         progress: (file, received, total) => post({ kind: "progress", file, received, total }),
         memory: (memory) => post({ kind: "memory", memory }),
+        kernels: (kernels, record) => post({ kind: "kernels", kernels, record }),
         engine: (choice) => post({ kind: "engine", engine: choice }),
       },
       base,
