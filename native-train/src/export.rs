@@ -56,6 +56,26 @@ pub fn shard(network: &Network, parameters: &Parameters, id: ShardId) -> Result<
     })
 }
 
+/// A task's levels as a manifest lists them, accuracies still to be filled in.
+///
+/// # Errors
+/// If `network` has no such task.
+pub fn levels(network: &Network, task: usize) -> Result<Vec<Level>, DefinitionError> {
+    let entry = |level| {
+        let plan = network.plan(task, level)?;
+        let costs = plan.costs();
+        Ok(Level {
+            level,
+            units: plan.units,
+            parameters: costs.parameters,
+            bytes: costs.bytes,
+            macs: costs.macs,
+            accuracy: None,
+        })
+    };
+    (1..=network.levels()).map(entry).collect()
+}
+
 /// The manifest of a trained network, accuracies and shards still to be filled in.
 ///
 /// # Errors
@@ -69,26 +89,13 @@ pub fn manifest(
 ) -> Result<Manifest, DefinitionError> {
     let mut tasks = Vec::new();
     for (t, ((spec, set), statistics)) in network.tasks().iter().zip(sets).zip(statistics).enumerate() {
-        let mut levels = Vec::new();
-        for level in 1..=network.levels() {
-            let plan = network.plan(t, level)?;
-            let costs = plan.costs();
-            levels.push(Level {
-                level,
-                units: plan.units,
-                parameters: costs.parameters,
-                bytes: costs.bytes,
-                macs: costs.macs,
-                accuracy: None,
-            });
-        }
         tasks.push(Task {
             name: set.name.clone(),
             title: config::title(&set.name),
             classes: set.classes.clone(),
             input: config::input(set, statistics),
             order: spec.order.clone(),
-            levels,
+            levels: levels(network, t)?,
         });
     }
     Ok(Manifest {

@@ -11,4 +11,5 @@ pub mod onnx;
 pub mod plot;
 pub mod report;
 pub mod train;
+pub mod untrained;
 pub mod weights;

@@ -2,7 +2,9 @@
 
 use super::print;
 use crate::report::Report;
+use crate::untrained;
 use dvn::{Backbone, Network, Split, TaskSpec, order};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Show what every level of a network would cost, without any weights.
@@ -22,6 +24,9 @@ pub struct Args {
     /// Height and width of the images, pixels.
     #[arg(long, default_value_t = 32)]
     size: usize,
+    /// Also write such a network as a model folder, with random weights, to measure how fast it is.
+    #[arg(long, value_name = "DIR")]
+    untrained: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -42,6 +47,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let spec = |(&classes, order)| TaskSpec { classes, input_size: args.size, order };
     let tasks = args.classes.iter().zip(orders).map(spec).collect();
     let network = Network::new(args.backbone, args.units, tasks)?;
+    if let Some(folder) = &args.untrained {
+        untrained::write(&network, 1, folder)?;
+    }
     let names: Vec<String> = (1..=args.classes.len()).map(|t| format!("task {t}")).collect();
     print(&Report::of_network(&network, &names)?, args.json)?;
     Ok(ExitCode::SUCCESS)
