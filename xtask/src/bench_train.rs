@@ -9,7 +9,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::project::Project;
+use crate::statistics::median;
 use crate::steps::{Done, Steps};
+use crate::trainer;
 
 /// What to measure.
 #[derive(Args)]
@@ -39,9 +41,9 @@ const ENGINES: [&str; 3] = ["dvn-train", "PyTorch", "candle"];
 /// Sets up PyTorch in an environment of its own, runs the engines in turns, prints the medians.
 pub fn run(project: &Project, bench: &BenchTrain) -> Result<()> {
     let mut steps = Steps::new(3);
-    let mut trainer = PathBuf::new();
+    let mut program = PathBuf::new();
     steps.step("Building dvn-train", || {
-        trainer = build(project)?;
+        program = trainer::build(project)?;
         Ok(Done::Built)
     })?;
     let mut python = PathBuf::new();
@@ -55,7 +57,7 @@ pub fn run(project: &Project, bench: &BenchTrain) -> Result<()> {
     steps.step("Measuring, in turns", || {
         for round in 1..=bench.rounds {
             for (engine, results) in results.iter_mut().enumerate() {
-                let result = measure(project, bench, &trainer, &python, engine, threads)?;
+                let result = measure(project, bench, &program, &python, engine, threads)?;
                 println!(
                     "  round {round}: {:<10} {:.1} images/s",
                     ENGINES[engine],
@@ -67,21 +69,6 @@ pub fn run(project: &Project, bench: &BenchTrain) -> Result<()> {
         Ok(Done::Built)
     })?;
     report(bench, &results, threads)
-}
-
-fn build(project: &Project) -> Result<PathBuf> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "-p", "native-train", "--bin", "dvn-train", "--message-format=json"])
-        .current_dir(project.root())
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        bail!("dvn-train could not be built");
-    }
-    let lines = String::from_utf8_lossy(&output.stdout);
-    let made = lines.lines().rev().filter_map(|l| serde_json::from_str::<Value>(l).ok());
-    let path = made.filter_map(|m| Some(PathBuf::from(m.get("executable")?.as_str()?))).next();
-    path.context("cargo did not say where dvn-train is")
 }
 
 /// Python with PyTorch from PyPI, kept beside the build.
@@ -145,11 +132,6 @@ fn number(result: &Value, key: &str) -> f64 {
     result.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 fn report(bench: &BenchTrain, results: &[Vec<Value>], threads: usize) -> Result<()> {
     let network = format!("wrn-{}-{}, {} units", bench.depth, bench.scale, bench.units);
     println!("\nJoint training step: {network}, two tasks, batch {} each, {threads} threads", bench.batch);
@@ -174,15 +156,4 @@ fn report(bench: &BenchTrain, results: &[Vec<Value>], threads: usize) -> Result<
         std::fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::median;
-
-    #[test]
-    fn the_median_is_the_middle_one() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert!(median(vec![]).is_nan());
-    }
 }

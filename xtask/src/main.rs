@@ -1,6 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 
 mod bench_train;
+mod bench_web;
 mod browser;
 mod fingerprint;
 mod models;
@@ -9,10 +10,12 @@ mod page;
 mod project;
 mod server;
 mod site;
+mod statistics;
 mod steps;
 mod suite;
 mod summary;
 mod toolchain;
+mod trainer;
 mod vulkan;
 mod wasm;
 
@@ -54,6 +57,8 @@ enum Command {
     },
     /// Time the training step beside PyTorch's and candle's, in turns
     BenchTrain(bench_train::BenchTrain),
+    /// Time every level in a browser beside onnxruntime-web and TensorFlow.js, in turns
+    BenchWeb(bench_web::BenchWeb),
     /// Build the engine to WebAssembly, into web/src/engine
     Wasm,
     /// Build the page with its engine, into web/dist
@@ -77,6 +82,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Test { only } => suite::run(&project, only),
         Command::BenchTrain(bench) => {
             bench_train::run(&project, &bench)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::BenchWeb(bench) => {
+            bench_web::run(&project, &bench)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Wasm => {

@@ -63,6 +63,16 @@ impl Project {
         self.root.join("tests").join("browser")
     }
 
+    /// The benchmark in a browser.
+    pub fn web_bench(&self) -> PathBuf {
+        self.web().join("bench")
+    }
+
+    /// The engine's WebAssembly builds, one folder each.
+    pub fn engine(&self) -> PathBuf {
+        self.web().join("src").join("engine")
+    }
+
     /// A path as a person would name it: from the root of the workspace when it is inside.
     pub fn show(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::models::{self, Given};
 use crate::project::Project;
@@ -31,7 +31,7 @@ impl Site {
     pub fn of_page(project: &Project, given: Option<&Given>) -> Result<Self> {
         let mut site = Self::of_folder(&project.dist())?;
         if let Some(given) = given {
-            site.mounts.push((format!("/models/{}/", given.name), given.folder.clone()));
+            site = site.mount(&format!("/models/{}/", given.name), &given.folder)?;
             site.texts.insert("/models/index.json".to_owned(), models::index(project, Some(given))?);
         }
         Ok(site)
@@ -43,6 +43,14 @@ impl Site {
             bail!("there is no folder {}", folder.display());
         }
         Ok(Self { root: folder.canonicalize()?, mounts: Vec::new(), texts: HashMap::new() })
+    }
+
+    /// The same with another folder's files at `prefix` ("/models/mine/").
+    pub fn mount(mut self, prefix: &str, folder: &Path) -> Result<Self> {
+        let folder =
+            folder.canonicalize().with_context(|| format!("there is no folder {}", folder.display()))?;
+        self.mounts.push((prefix.to_owned(), folder));
+        Ok(self)
     }
 
     /// Looks an address up. Nothing outside the site's folders is ever found, whatever the address says and
@@ -118,8 +126,8 @@ mod tests {
         for file in ["secret.txt", "dist/index.html", "dist/assets/a b.js", "dist/.env", "mine/model.json"] {
             fs::write(folder.path().join(file), file)?;
         }
-        let mut site = Site::of_folder(&folder.path().join("dist"))?;
-        site.mounts.push(("/models/mine/".to_owned(), folder.path().join("mine").canonicalize()?));
+        let mut site = Site::of_folder(&folder.path().join("dist"))?
+            .mount("/models/mine/", &folder.path().join("mine"))?;
         site.texts.insert("/models/index.json".to_owned(), "{}".to_owned());
         Ok((folder, site))
     }

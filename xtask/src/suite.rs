@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::site::Site;
 use crate::steps::{Steps, seconds};
 use crate::summary::{Counts, End, Outcome, table};
-use crate::{browser, models, npm, page, server, toolchain, vulkan, wasm};
+use crate::{bench_web, browser, models, npm, page, server, toolchain, vulkan, wasm};
 
 /// A step of the suite; their order is the order they run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -37,10 +37,12 @@ pub enum Step {
     Page,
     /// The built page in a real browser
     Browser,
+    /// The benchmark in a browser, in short
+    Bench,
 }
 
 impl Step {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Lint,
         Self::Units,
@@ -50,6 +52,7 @@ impl Step {
         Self::Types,
         Self::Page,
         Self::Browser,
+        Self::Bench,
     ];
 
     fn what(self) -> &'static str {
@@ -63,13 +66,14 @@ impl Step {
             Self::Types => "Page types",
             Self::Page => "Page build",
             Self::Browser => "Page in a browser",
+            Self::Bench => "Benchmark in a browser",
         }
     }
 
     /// The steps whose results this one works on.
     fn needs(self) -> &'static [Self] {
         match self {
-            Self::Types | Self::Page => &[Self::Engine],
+            Self::Types | Self::Page | Self::Bench => &[Self::Engine],
             Self::Browser => &[Self::Engine, Self::Page],
             _ => &[],
         }
@@ -102,6 +106,13 @@ impl Step {
             }
             Self::Page => page::build(project, &mut Steps::new(page::STEPS)).map(|()| Counts::default()),
             Self::Browser => in_browser(project),
+            Self::Bench => {
+                let folder = project.web_bench();
+                npm::install(&folder)?;
+                let mut counts = count(npm::npm(&folder, ["run", "--silent", "test"]))?;
+                counts += bench_web::check(project)?;
+                Ok(counts)
+            }
         }
     }
 }
@@ -144,7 +155,7 @@ fn is_bad(end: &End) -> bool {
 }
 
 fn cargo(project: &Project, arguments: &str) -> Command {
-    let mut command = Command::new(toolchain::cargo());
+    let mut command = toolchain::cargo();
     command.args(arguments.split(' ')).current_dir(project.root());
     command
 }

@@ -67,7 +67,7 @@ impl Toolchain {
     pub fn cargo_build(&self) -> Command {
         match self {
             Self::Installed => {
-                let mut command = Command::new(cargo());
+                let mut command = cargo();
                 command.args(["build", "--target", TARGET]);
                 command
             }
@@ -87,9 +87,15 @@ impl Toolchain {
     }
 }
 
-/// The cargo that runs this program.
-pub fn cargo() -> PathBuf {
-    env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
+/// The cargo that runs this program, without what it told this program of its own package: some build scripts would take
+/// that for a change, and build again what the same command from a shell has built.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let own = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(own)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 fn rustc_says(arguments: &[&str]) -> Option<String> {

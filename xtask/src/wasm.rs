@@ -40,7 +40,7 @@ pub fn build(project: &Project, steps: &mut Steps) -> Result<()> {
 impl Build {
     fn run(&self, project: &Project, toolchain: &Toolchain) -> Result<Done> {
         let module = self.compile(project, toolchain)?;
-        let out = project.web().join("src").join("engine").join(self.name);
+        let out = project.engine().join(self.name);
         let stamp = Stamp::at(project.stamps().join(format!("engine-{}", self.name)));
         // This program counts too: how it calls wasm-bindgen may have changed.
         let key = fingerprint::of(&[module.clone(), env::current_exe()?])?;

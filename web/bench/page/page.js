@@ -1,0 +1,95 @@
+// What the driver calls in a page: one engine, from its cold start to its last run. Nothing here is loaded until the
+// driver asks for it, so that a cold start is timed whole.
+//
+// An engine is an object with
+//   load(level)        fetch, compile, prepare a level, in place of the one that is there
+//   input(rgb, count)  images in the form the engine wants, outside the timing
+//   run(input, count)  resolves to the outputs, count x classes
+//   logits             whether the outputs are logits; otherwise they are probabilities
+//   adapter            what it runs on
+//   bytes()            bytes that it says it keeps for weights and feature maps, or null
+
+const MODULES = {
+  dvn: "/page/dvn.js",
+  onnxruntime: "/page/onnxruntime.js",
+  tensorflow: "/page/tensorflow.js",
+};
+
+performance.setResourceTimingBufferSize(2000);
+
+let engine;
+let input;
+let count;
+
+/** Opens an engine, loads a level and runs it once. Times are in milliseconds from the call. */
+async function start(job) {
+  const rgb = noise(job.batch, job.size);
+  performance.clearResourceTimings();
+  const begin = performance.now();
+  const { open } = await import(MODULES[job.library]);
+  engine = await open(job);
+  await engine.load(job.level);
+  count = job.batch;
+  input = engine.input(rgb, count);
+  const output = await engine.run(input, count);
+  const firstMs = performance.now() - begin;
+  return { firstMs, adapter: engine.adapter, logits: engine.logits, output: [...output], ...downloads() };
+}
+
+/** Goes on to another level and runs it once. */
+async function change(level) {
+  performance.clearResourceTimings();
+  const begin = performance.now();
+  await engine.load(level);
+  const output = await engine.run(input, count);
+  return { ms: performance.now() - begin, output: [...output], ...downloads() };
+}
+
+/** Runs for `seconds`, with pauses in which a browser can put better code in place; gives the number of runs. */
+async function warmUp(seconds) {
+  const end = performance.now() + 1000 * seconds;
+  let runs = 0;
+  while (performance.now() < end) {
+    await engine.run(input, count);
+    runs += 1;
+    await new Promise((done) => setTimeout(done, runs % 4 === 0 ? 20 : 0));
+  }
+  return runs;
+}
+
+/** Runs for `seconds`, at least once; gives the milliseconds of each run. */
+async function turn(seconds) {
+  const times = [];
+  const end = performance.now() + 1000 * seconds;
+  do {
+    const begin = performance.now();
+    await engine.run(input, count);
+    times.push(performance.now() - begin);
+  } while (performance.now() < end);
+  return times;
+}
+
+/** Bytes that the browser counts for this page, WebAssembly's memory included, and those that the engine tells of. */
+async function memory() {
+  const page = await performance.measureUserAgentSpecificMemory?.();
+  return { page: page?.bytes ?? null, engine: engine.bytes() };
+}
+
+/** What was fetched since the last start or change. */
+function downloads() {
+  const entries = performance.getEntriesByType("resource");
+  return { files: entries.map((entry) => ({ url: entry.name, bytes: entry.encodedBodySize })) };
+}
+
+/** Images of random bytes, the same at every call (xorshift32: Marsaglia 2003). */
+function noise(images, size) {
+  let state = 2463534242;
+  return Uint8Array.from({ length: images * size * size * 3 }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state >>> 24;
+  });
+}
+
+globalThis.bench = { start, change, warmUp, turn, memory };
