@@ -36,6 +36,13 @@ test("WebGPU, on the adapter that was meant, answers as the CPU does", { timeout
   assert.match(line, /^Graphics processor/);
   // Whoever runs this on a real GPU may say so; here it must not pass on some other adapter unnoticed.
   assert.match(line, new RegExp(process.env.DVN_ADAPTER ?? "imitated in software: .*swiftshader", "i"));
+  // What runs it is told: on an imitated one the basic kernel, and that nothing was measured.
+  const kernels = await gpu.page.getByTestId("kernels").locator("tbody tr").allTextContents();
+  assert.ok(kernels.length >= 3, `${kernels}`);
+  if (!process.env.DVN_ADAPTER) {
+    for (const row of kernels) assert.match(row, /registers.*the only one here/);
+    assert.match(await gpu.page.locator("#view-details").textContent(), /not measured here/);
+  }
   assert.deepEqual(gpu.errors, []);
   await gpu.close();
 });

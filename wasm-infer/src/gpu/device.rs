@@ -35,6 +35,9 @@ pub struct Gpu {
     name: String,
     tuning: Mutex<Tuning>,
     troubles: Arc<Troubles>,
+    /// Has whatever comes next run out of memory, for trying what follows.
+    #[cfg(test)]
+    pub(super) starved: std::sync::atomic::AtomicBool,
 }
 
 /// What the device reported on its own.
@@ -95,7 +98,18 @@ impl Gpu {
         let software = info.device_type == wgpu::DeviceType::Cpu || known.iter().any(|k| lower.contains(k));
         let kernels = Kernels::new(&device, &limits, software && !wanted.every_kernel).await;
         let tuning = Mutex::new(Tuning::new(&key, wanted.record.as_deref()));
-        let gpu = Arc::new(Gpu { device, queue, kernels, limits, software, name, tuning, troubles });
+        let gpu = Arc::new(Gpu {
+            device,
+            queue,
+            kernels,
+            limits,
+            software,
+            name,
+            tuning,
+            troubles,
+            #[cfg(test)]
+            starved: Default::default(),
+        });
         gpu.judge(Outcome::Done, "the compute kernels")?;
         selftest::run(&gpu).await?;
         Ok(gpu)
@@ -150,7 +164,18 @@ impl Gpu {
 
     /// Runs `work` and tells what the device says of it, once it has.
     pub(super) fn watch<T>(&self, work: impl FnOnce() -> T) -> (T, Pending) {
-        watch(&self.device, work)
+        let (value, outcome) = watch(&self.device, work);
+        #[cfg(test)]
+        if self.starved.load(std::sync::atomic::Ordering::Relaxed) {
+            return (
+                value,
+                Box::pin(async {
+                    outcome.await;
+                    Outcome::OutOfMemory
+                }),
+            );
+        }
+        (value, outcome)
     }
 
     /// An outcome as an error; `what` was to be allocated.

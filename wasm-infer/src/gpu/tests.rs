@@ -80,6 +80,32 @@ fn a_level_that_is_too_large_leaves_the_smaller_one_running() {
     assert_eq!(engine.activation_bytes(), 0);
 }
 
+/// Without memory for more, what ran before still does, and the level runs once there is memory again.
+#[test]
+fn out_of_memory_on_the_way_up_leaves_the_lower_level_running() {
+    let starve = |gpu: &Gpu, on| gpu.starved.store(on, std::sync::atomic::Ordering::Relaxed);
+    let (engine, mut reference) = engines(gpu(|_| ()));
+    let x = images(1);
+    let [low, high] = [1, 2].map(|level| reference.run(0, level, &x, 1).expect("the CPU has room"));
+    assert_near(&pollster::block_on(engine.run(0, 1, &x, 1)).expect("level 1 fits"), &low);
+    let before = engine.resident_bytes();
+    starve(&engine.gpu, true);
+    match pollster::block_on(engine.run(0, 2, &x, 1)) {
+        Err(EngineError::OutOfMemory { what }) => assert_eq!(what, "the weights of level 2"),
+        other => panic!("{other:?}"),
+    }
+    // Nor is there room for the maps of a larger batch of the level that runs.
+    let more = images(9);
+    assert!(matches!(
+        pollster::block_on(engine.run(0, 1, &more, 9)),
+        Err(EngineError::OutOfMemory { what }) if what == "the feature maps"
+    ));
+    assert_eq!(engine.resident_bytes(), before, "what could not be uploaded is not kept on the GPU");
+    starve(&engine.gpu, false);
+    assert_near(&pollster::block_on(engine.run(0, 1, &x, 1)).expect("level 1 still runs"), &low);
+    assert_near(&pollster::block_on(engine.run(0, 2, &x, 1)).expect("there is memory again"), &high);
+}
+
 #[test]
 fn a_batch_that_is_too_large_is_run_in_parts() {
     // Level 1's largest map: 6 x 6 pixels, 8 channels.
@@ -143,7 +169,9 @@ const LAYERS: &[Sizes] = &[
     layer(3, (8, 8), &[64], &[64], true),
     layer(4, (16, 9), &[4, 20], &[36, 4], true),
     layer(5, (7, 5), &[12, 4, 8], &[8, 4, 12], false),
+    layer(6, (2, 8), &[16], &[20], true),
     layer(7, (10, 8), &[20], &[68], true),
+    layer(8, (12, 4), &[8, 16], &[32], false),
     layer(9, (9, 23), &[12, 16], &[24, 16], true),
 ];
 

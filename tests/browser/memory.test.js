@@ -1,0 +1,63 @@
+// The WebAssembly heap only ever grows: levels that come and go must not make it.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { answer, launch, open, served } from "./page.js";
+
+let browser;
+
+before(async () => {
+  browser = await launch({ webgpu: true });
+});
+
+after(() => browser.close());
+
+/** Keeps what the worker last told of its memory where the test can read it. */
+function listen(page) {
+  return page.addInitScript(() => {
+    const Plain = Worker;
+    window.Worker = class extends Plain {
+      constructor(...how) {
+        super(...how);
+        this.addEventListener("message", ({ data }) => {
+          if (data.kind === "memory") window.told = data.memory;
+        });
+      }
+    };
+  });
+}
+
+/** Goes up and down so often, on another picture each time as long as there are some; what is told of the memory early on, and at the end. */
+async function changes(link, count, timeout) {
+  const { page, errors, close } = await open(browser, link, { before: listen });
+  const { model, strip } = await served(page);
+  const [task] = model.tasks;
+  await page.getByText(task.title, { exact: true }).first().click();
+  await answer(page, task.name, 1, timeout);
+  const told = [];
+  for (let n = 0; n < count; n++) {
+    const up = n % 2 === 0;
+    // Answers are kept: a picture that is new has the level run.
+    const picture = up ? strip[n / 2] : undefined;
+    if (picture) await page.locator(`[id="thumb-${picture.file}"]`).click();
+    await page.getByTestId("budget").focus();
+    await page.keyboard.press(up ? "End" : "Home");
+    await answer(page, task.name, up ? task.levels.length : 1, timeout);
+    if (n === 9 || n === count - 1) told.push(await page.evaluate(() => window.told));
+  }
+  assert.deepEqual(errors, []);
+  await close();
+  return told;
+}
+
+test("300 changes on the CPU do not make the heap grow", { timeout: 240_000 }, async () => {
+  const [early, late] = await changes("#engine=cpu", 300);
+  assert.equal(late.bytes, early.bytes);
+  assert.equal(late.heapBytes, early.heapBytes);
+});
+
+test("nor do changes on the GPU, where the weights leave it", { timeout: 240_000 }, async () => {
+  const [early, late] = await changes("#engine=webgpu", 40, 120_000);
+  assert.equal(late.bytes, early.bytes);
+  assert.equal(late.heapBytes, early.heapBytes);
+});
