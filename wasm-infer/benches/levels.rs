@@ -4,8 +4,9 @@
 //!
 //! Random weights: only the shapes matter. A software adapter is left out: its times say nothing of a GPU's.
 
-use dvn::shard::{LevelParameters, Norm};
-use dvn::{Network, Shard, ShardId, Split, TaskSpec, order};
+mod common;
+
+use dvn::{Network, Split, TaskSpec, order};
 use std::error::Error;
 use std::time::Instant;
 use wasm_infer::{Engine, Gpu, block_on};
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for (name, engine) in &engines {
         for id in network.shards() {
-            engine.insert(id, shard(&network, id)?)?;
+            engine.insert(id, common::shard(&network, id)?)?;
         }
         for &batch in &batches {
             let input: Vec<f32> = (0..batch * 32 * 32 * 3).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect();
@@ -77,22 +78,4 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// Weights small enough that nothing overflows.
-fn shard(network: &Network, id: ShardId) -> Result<Shard, Box<dyn Error>> {
-    let specs = network.tensors(id)?;
-    let numbers = |n: usize| (0..n).map(|i| ((i * 31 % 101) as f32 - 50.0) / 2000.0).collect::<Vec<f32>>();
-    let mut tensors: Vec<Vec<f32>> = specs.iter().map(|s| numbers(s.shape.iter().product())).collect();
-    Ok(match id {
-        ShardId::Stem { .. } => Shard::Stem(tensors.remove(0)),
-        ShardId::Block { .. } => Shard::Block(tensors),
-        ShardId::Level { .. } => {
-            let classifier_bias = tensors.pop().unwrap_or_default();
-            let classifier_weight = tensors.pop().unwrap_or_default();
-            let pairs = tensors.chunks_exact(2);
-            let norms = pairs.map(|p| Norm { scale: vec![1.0; p[0].len()], shift: p[1].clone() }).collect();
-            Shard::Level(LevelParameters { norms, classifier_weight, classifier_bias })
-        }
-    })
 }

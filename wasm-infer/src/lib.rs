@@ -16,7 +16,7 @@ pub use checks::softmax;
 pub use cpu::CpuEngine;
 pub use engine::Engine;
 pub use error::EngineError;
-pub use gpu::{Choice, Gpu, GpuEngine, GpuOptions, LayerKernel, Origin, Variant};
+pub use gpu::{Choice, Gpu, GpuEngine, GpuOptions, LayerKernel, LayerTimes, Origin, Variant};
 
 /// Waits for an engine's future on this thread.
 #[cfg(not(target_arch = "wasm32"))]

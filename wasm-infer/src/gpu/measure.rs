@@ -8,12 +8,12 @@ use super::{GpuEngine, Planned};
 use dvn::plan::Conv;
 use futures_channel::oneshot;
 
-/// A variant is dispatched so often that it takes about so many milliseconds: less drowns in the cost of a submit.
+/// A layer is repeated for about so many milliseconds: less drowns in the cost of a submit.
 const ENOUGH: f64 = 2.0;
-/// Dispatches of the first trial, which tells how many are enough, and the most.
+/// Repetitions of the first trial, which tells how many are enough, and the most.
 const TRIAL: u32 = 4;
 const MOST: u32 = 128;
-/// Times that the dispatches are repeated; the shortest counts.
+/// How often that is done; the shortest counts.
 const ROUNDS: usize = 2;
 
 impl GpuEngine {
@@ -30,13 +30,13 @@ impl GpuEngine {
                 continue;
             }
             let mut times = Vec::new();
-            let mut dispatches = None;
+            let mut repetitions = None;
             for variant in candidates {
                 if !self.gpu.tuning().time_left() {
                     break;
                 }
                 let start = now();
-                let time = self.time(planned, conv, norm, images, variant, &mut dispatches).await;
+                let time = self.time(planned, conv, norm, images, variant, ENOUGH, &mut repetitions).await;
                 self.gpu.tuning().spent += now() - start;
                 // Without the rule's own time there is nothing to hold the others against.
                 let Some(time) = time else { break };
@@ -47,15 +47,18 @@ impl GpuEngine {
         }
     }
 
-    /// Milliseconds of a layer by one variant; none if something came in between.
-    async fn time(
+    /// Milliseconds of a layer by one variant; none if something came in between. It is repeated for about `enough`
+    /// milliseconds, or as often as the first variant of a shape was.
+    #[expect(clippy::too_many_arguments, reason = "a layer in its plan, and how long to look at it")]
+    pub(super) async fn time(
         &self,
         planned: &Planned,
         conv: &Conv,
         norm: u32,
         images: usize,
         variant: Variant,
-        dispatches: &mut Option<u32>,
+        enough: f64,
+        repetitions: &mut Option<u32>,
     ) -> Option<f64> {
         let (program, outcome) = self.gpu.watch(|| self.trial(planned, conv, norm, images, variant));
         if !matches!(outcome.await, Outcome::Done) {
@@ -66,19 +69,19 @@ impl GpuEngine {
         let program = program?;
         // The first dispatch may still compile.
         time(&self.gpu, &program, 1).await;
-        let dispatches = match *dispatches {
+        let repetitions = match *repetitions {
             Some(n) => n,
             None => {
                 let trial = time(&self.gpu, &program, TRIAL).await.max(1e-3);
-                let enough = f64::from(TRIAL) * ENOUGH / trial;
-                *dispatches.insert((enough as u32).clamp(1, MOST))
+                let enough = f64::from(TRIAL) * enough / trial;
+                *repetitions.insert((enough as u32).clamp(1, MOST))
             }
         };
         let mut best = f64::INFINITY;
         for _ in 0..ROUNDS {
-            best = best.min(time(&self.gpu, &program, dispatches).await);
+            best = best.min(time(&self.gpu, &program, repetitions).await);
         }
-        Some(best)
+        Some(best / f64::from(repetitions))
     }
 
     /// The program of one layer; none if the level's shards are gone.

@@ -56,7 +56,7 @@ fn a_thousand_changes_of_level_and_task_leave_nothing_behind() {
         let (task, level) = ((draw[0] * 2.0) as usize % 2, 1 + (draw[1] * 3.0) as usize % 3);
         let plan = engine.network.plan(task, level).expect("a level");
         change(&engine, &plan, &mut random);
-        let parameters = plan.costs().parameters as u64;
+        let parameters = plan.costs().parameters;
         let stem = engine.network.tensors(ShardId::Stem { task }).expect("a stem")[0].shape[0] as u64;
         // A whole stem is kept, its three inputs filled up to four.
         let own_stem = plan.tensor(dvn::plan::TensorId(1)).channels as u64;

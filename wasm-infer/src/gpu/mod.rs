@@ -8,6 +8,7 @@
 //! | `weights` | resident shards |
 //! | `program` | a level for one batch size: dispatches, bindings |
 //! | `tuning`, `measure` | which variant carries out a layer |
+//! | `report` | what is used for a level, and what else could be |
 //! | `trial`, `selftest` | every kernel against the CPU engine |
 //! | `memory` | counted buffers |
 //!
@@ -22,6 +23,7 @@ mod layer;
 mod measure;
 mod memory;
 mod program;
+mod report;
 mod selftest;
 mod trial;
 mod tuning;
@@ -38,6 +40,7 @@ pub use kernels::Variant;
 use layer::Layer;
 use memory::{Account, Memory};
 use program::{Job, Program, slot_bytes};
+pub use report::{LayerKernel, LayerTimes};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,22 +82,6 @@ impl State {
         self.maps.clear();
         self.sums = None;
     }
-}
-
-/// A convolution of a level, and what carries it out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LayerKernel {
-    /// The convolution.
-    pub name: String,
-    /// What its speed depends on, in words: sizes, stride, batch.
-    pub shape: String,
-    /// What carries it out.
-    pub variant: Variant,
-    /// Why that.
-    pub origin: Origin,
-    /// Dispatches that it takes.
-    pub dispatches: usize,
 }
 
 /// A plan with what is worked out of it once.
@@ -216,21 +203,6 @@ impl GpuEngine {
         self.upload(plan).await?;
         let reading = self.launch(&planned, input, images, at_once)?;
         self.read(reading).await
-    }
-
-    /// How each convolution of `level` (from 1) of `task` (from 0) is carried out for so many images.
-    ///
-    /// # Errors
-    /// If there is no such level, or the GPU is too small for it.
-    pub fn kernels(&self, task: usize, level: usize, images: usize) -> Result<Vec<LayerKernel>, EngineError> {
-        let planned = self.planned(task, level)?;
-        let images = self.at_once(&planned, images)?;
-        let kernel = |(conv, layer): (&Conv, Layer)| {
-            let (variant, origin) = self.gpu.tuning().choose(&self.gpu, &layer, self.choice);
-            let dispatches = variant.pipes(layer.stride).len();
-            LayerKernel { name: conv.name.clone(), shape: layer.shape(), variant, origin, dispatches }
-        };
-        Ok(layers(&planned.plan, images).map(kernel).collect())
     }
 
     /// How many of the images fit the GPU at once.

@@ -107,7 +107,7 @@ impl Tuning {
 }
 
 /// Whether a GPU can carry out a layer so.
-fn fits(gpu: &Gpu, layer: &Layer, variant: Variant) -> bool {
+pub(super) fn fits(gpu: &Gpu, layer: &Layer, variant: Variant) -> bool {
     gpu.kernels.has(variant, layer.stride) && layer.sum_bytes(variant) <= gpu.largest_binding()
 }
 
