@@ -168,13 +168,19 @@ impl Pipe {
         self.spec().threads.into()
     }
 
+    /// Whether it is of a convolution.
+    fn convolves(self) -> bool {
+        !matches!(self, Pipe::Pool | Pipe::Classifier)
+    }
+
     /// What no GPU can do without; a software adapter gets nothing else: it has few threads, pays dearly for barriers,
     /// and takes seconds to compile a kernel.
     fn basic(self) -> bool {
         matches!(self, Pipe::Registers | Pipe::RegistersStrided | Pipe::Pool | Pipe::Classifier)
     }
 
-    /// Buffers that it reads: bindings 0 to one less; the next one is written.
+    /// Buffers that it reads: bindings 0 to one less; the next one is written. The one after that, where there is one, is
+    /// a uniform: the table's first words.
     fn reads(self) -> u32 {
         match self {
             Pipe::Pool => 2,
@@ -207,6 +213,8 @@ pub(super) fn sources_hash() -> u64 {
 pub(super) struct Kernel {
     pub(super) pipeline: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
+    /// The binding of the table's first words.
+    pub(super) sizes: Option<u32>,
 }
 
 /// The pipelines of a GPU.
@@ -235,7 +243,7 @@ impl Kernels {
                 dropped.insert(pipe, "it asks more of a workgroup than this GPU allows".to_owned());
                 continue;
             }
-            let (kernel, outcome) = device::watch(device, || kernel(device, &spec, pipe.reads()));
+            let (kernel, outcome) = device::watch(device, || kernel(device, &spec, pipe));
             made.insert(pipe, kernel);
             outcomes.push((pipe, outcome));
         }
@@ -281,26 +289,31 @@ impl Kernels {
     /// Puts one pipeline in another's place, for trying the self-test.
     #[cfg(test)]
     pub(super) fn confuse(&mut self, place: Pipe, with: Pipe) {
-        let Kernel { pipeline, layout } = &self.made[&with];
-        let kernel = Kernel { pipeline: pipeline.clone(), layout: layout.clone() };
+        let Kernel { pipeline, layout, sizes } = &self.made[&with];
+        let kernel = Kernel { pipeline: pipeline.clone(), layout: layout.clone(), sizes: *sizes };
         self.made.insert(place, kernel);
     }
 }
 
-fn kernel(device: &wgpu::Device, spec: &Spec, reads: u32) -> Kernel {
+fn kernel(device: &wgpu::Device, spec: &Spec, pipe: Pipe) -> Kernel {
+    let reads = pipe.reads();
+    let sizes = pipe.convolves().then_some(reads + 1);
     let source = wgpu::ShaderSource::Wgsl(spec.source.concat().into());
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(spec.name), source });
     let entry = |binding| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
         ty: wgpu::BindingType::Buffer {
-            ty: wgpu::BufferBindingType::Storage { read_only: binding < reads },
+            ty: match binding {
+                _ if Some(binding) == sizes => wgpu::BufferBindingType::Uniform,
+                _ => wgpu::BufferBindingType::Storage { read_only: binding < reads },
+            },
             has_dynamic_offset: false,
             min_binding_size: None,
         },
         count: None,
     };
-    let entries: Vec<_> = (0..=reads).map(entry).collect();
+    let entries: Vec<_> = (0..=sizes.unwrap_or(reads)).map(entry).collect();
     let layout =
         device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -320,7 +333,7 @@ fn kernel(device: &wgpu::Device, spec: &Spec, reads: u32) -> Kernel {
         },
         cache: None,
     });
-    Kernel { pipeline, layout }
+    Kernel { pipeline, layout, sizes }
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use crate::error::EngineError;
 
 /// No shortcut, in a convolution's table.
 const NO_SHORTCUT: u32 = u32::MAX;
+/// Words of the table that are sizes.
+pub(super) const SIZES: usize = 16;
 /// Pixels of a tile's side.
 const TILE: u32 = 8;
 /// Groups of four outputs of a tile; half as many where the inputs are shared out inside a workgroup.
@@ -114,6 +116,7 @@ impl Layer {
             self.spans.len() as u32,
             self.parts(),
         ];
+        table.resize(SIZES, 0);
         for (span, &count) in (0..).zip(&self.spans) {
             table.extend(std::iter::repeat_n(span, count as usize));
         }

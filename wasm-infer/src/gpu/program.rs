@@ -2,7 +2,7 @@
 
 use super::device::Gpu;
 use super::kernels::{Kernel, Pipe, Variant};
-use super::layer::{Buffers, Layer, Map, Row};
+use super::layer::{Buffers, Layer, Map, Row, SIZES};
 use super::memory::{Account, Memory};
 use super::weights::{Place, Weights};
 use crate::error::EngineError;
@@ -40,7 +40,11 @@ impl Program {
     /// # Errors
     /// If a dispatch needs more workgroups than the GPU allows.
     pub(super) fn new(gpu: &Gpu, account: &Account, drafts: Vec<Draft>) -> Result<Program, EngineError> {
-        let alignment = gpu.limits.min_storage_buffer_offset_alignment as usize / 4;
+        let limits = &gpu.limits;
+        let alignment = limits
+            .min_storage_buffer_offset_alignment
+            .max(limits.min_uniform_buffer_offset_alignment) as usize
+            / 4;
         let mut words: Vec<u32> = Vec::new();
         let mut offsets = Vec::with_capacity(drafts.len());
         for draft in &drafts {
@@ -48,7 +52,7 @@ impl Program {
             offsets.push(4 * words.len() as u64);
             words.extend_from_slice(&draft.table);
         }
-        let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+        let usage = BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let table = Memory::new(gpu, account, 4 * words.len() as u64, usage);
         gpu.queue.write_buffer(table.buffer(), 0, bytemuck::cast_slice(&words));
         let mut steps = Vec::with_capacity(drafts.len());
@@ -70,11 +74,14 @@ impl Program {
 }
 
 fn step(gpu: &Gpu, draft: Draft, table: &Memory, offset: u64) -> Result<Step, EngineError> {
-    let size = std::num::NonZeroU64::new(4 * draft.table.len() as u64);
-    let table = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: table.buffer(), offset, size });
-    let bindings = std::iter::once(table).chain(draft.bindings).zip(0..);
-    let entries: Vec<_> =
-        bindings.map(|(resource, binding)| wgpu::BindGroupEntry { binding, resource }).collect();
+    let words = |count: usize| {
+        let size = std::num::NonZeroU64::new(4 * count as u64);
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: table.buffer(), offset, size })
+    };
+    let buffers = std::iter::once(words(draft.table.len())).chain(draft.bindings);
+    let sizes = draft.kernel.sizes.map(|binding| (words(SIZES), binding));
+    let entry = |(resource, binding)| wgpu::BindGroupEntry { binding, resource };
+    let entries: Vec<_> = buffers.zip(0..).chain(sizes).map(entry).collect();
     let bindings = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: None,
         layout: &draft.kernel.layout,

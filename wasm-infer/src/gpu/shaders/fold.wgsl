@@ -12,16 +12,16 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let element = (group.y * groups.x + group.x) * THREADS + lane;
-    let line = element / table[OUT_W];
-    let map = line / table[OUT_H];
-    let image = map / table[OUT_C4];
-    if image >= table[IMAGES] {
+    let line = element / sizes.out_w;
+    let map = line / sizes.out_h;
+    let image = map / sizes.out_c4;
+    if image >= sizes.images {
         return;
     }
-    let elements = table[IMAGES] * table[OUT_C4] * table[OUT_H] * table[OUT_W];
+    let elements = sizes.images * sizes.out_c4 * sizes.out_h * sizes.out_w;
     var sum = vec4<f32>(0.0);
-    for (var part = 0u; part < table[PARTS_ACROSS]; part++) {
+    for (var part = 0u; part < sizes.parts; part++) {
         sum += x[part * elements + element];
     }
-    finish(sum, image, map % table[OUT_C4], line % table[OUT_H], element % table[OUT_W]);
+    finish(sum, image, map % sizes.out_c4, line % sizes.out_h, element % sizes.out_w);
 }

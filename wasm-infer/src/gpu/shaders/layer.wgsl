@@ -16,30 +16,38 @@
 @group(0) @binding(4) var<storage, read> skip: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
-// The table: sizes, then for each four inputs the number of their span, then for each four outputs the shortcut's
+struct Sizes {
+    images: u32,
+    in_h: u32,
+    in_w: u32,
+    in_c4: u32,
+    out_h: u32,
+    out_w: u32,
+    out_c4: u32,
+    stride: u32,
+    // Where the scales begin.
+    norm: u32,
+    skip_h: u32,
+    skip_w: u32,
+    skip_c4: u32,
+    skip_stride: u32,
+    // Of the inputs: one for each unit.
+    spans: u32,
+    // Into how many the inputs are divided; only where workgroups share them.
+    parts: u32,
+}
+
+// The same words as the table's first ones: a uniform's are at hand, a buffer's are fetched.
+@group(0) @binding(6) var<uniform> sizes: Sizes;
+
+// The table: after the sizes, for each four inputs the number of their span, then for each four outputs the shortcut's
 // c / 4 and for each span where their weights would begin if the span began at input 0.
-const IMAGES = 0u;
-const IN_H = 1u;
-const IN_W = 2u;
-const IN_C4 = 3u;
-const OUT_H = 4u;
-const OUT_W = 5u;
-const OUT_C4 = 6u;
-const STRIDE = 7u;
-const NORM = 8u;
-const SKIP_H = 9u;
-const SKIP_W = 10u;
-const SKIP_C4 = 11u;
-const SKIP_STRIDE = 12u;
-const SPANS = 13u;
-// Into how many parts the inputs are divided; only where groups share them.
-const PARTS_ACROSS = 14u;
-const SPAN_OF = 15u;
+const SPAN_OF = 16u;
 const NO_SHORTCUT = 0xffffffffu;
 
 // Where the table's row of four outputs begins.
 fn outputs_row(c4: u32) -> u32 {
-    return SPAN_OF + table[IN_C4] + c4 * (1u + table[SPANS]);
+    return SPAN_OF + sizes.in_c4 + c4 * (1u + sizes.spans);
 }
 
 // The first of the nine elements of weights from four inputs to the outputs of a row.
@@ -49,25 +57,25 @@ fn first_weight(row: u32, input: u32) -> u32 {
 
 // Four channels of a pixel. Row and column are unsigned: the padding's -1 is a large number.
 fn pixel(image: u32, c4: u32, row: u32, column: u32) -> vec4<f32> {
-    if row < table[IN_H] && column < table[IN_W] {
-        return x[((image * table[IN_C4] + c4) * table[IN_H] + row) * table[IN_W] + column];
+    if row < sizes.in_h && column < sizes.in_w {
+        return x[((image * sizes.in_c4 + c4) * sizes.in_h + row) * sizes.in_w + column];
     }
     return vec4<f32>(0.0);
 }
 
 // Norm, shortcut and ReLU of a finished sum; nothing for what lies outside of the map.
 fn finish(sum: vec4<f32>, image: u32, c4: u32, row: u32, column: u32) {
-    if c4 >= table[OUT_C4] || row >= table[OUT_H] || column >= table[OUT_W] {
+    if c4 >= sizes.out_c4 || row >= sizes.out_h || column >= sizes.out_w {
         return;
     }
-    let norm = table[NORM] + c4;
-    var value = norms[norm] * sum + norms[norm + table[OUT_C4]];
+    let norm = sizes.norm + c4;
+    var value = norms[norm] * sum + norms[norm + sizes.out_c4];
     let skip_c4 = table[outputs_row(c4)];
     if skip_c4 != NO_SHORTCUT {
-        let line = (image * table[SKIP_C4] + skip_c4) * table[SKIP_H] + row * table[SKIP_STRIDE];
-        value += skip[line * table[SKIP_W] + column * table[SKIP_STRIDE]];
+        let line = (image * sizes.skip_c4 + skip_c4) * sizes.skip_h + row * sizes.skip_stride;
+        value += skip[line * sizes.skip_w + column * sizes.skip_stride];
     }
-    let line = (image * table[OUT_C4] + c4) * table[OUT_H] + row;
-    y[line * table[OUT_W] + column] = max(value, vec4<f32>(0.0));
+    let line = (image * sizes.out_c4 + c4) * sizes.out_h + row;
+    y[line * sizes.out_w + column] = max(value, vec4<f32>(0.0));
 }
 

@@ -21,22 +21,22 @@ fn main(
     let part = lane / items;
     let item = (group.y * groups.x + group.x) * items + lane % items;
 
-    let across = (table[OUT_W] + 1u) / 2u;
-    let down = (table[OUT_H] + 1u) / 2u;
+    let across = (sizes.out_w + 1u) / 2u;
+    let down = (sizes.out_h + 1u) / 2u;
     let row = 2u * (item / across % down);
     let column = 2u * (item % across);
-    let c4 = item / (across * down) % table[OUT_C4];
-    let image = item / (across * down) / table[OUT_C4];
+    let c4 = item / (across * down) % sizes.out_c4;
+    let image = item / (across * down) / sizes.out_c4;
 
     var y00 = vec4<f32>(0.0);
     var y01 = vec4<f32>(0.0);
     var y10 = vec4<f32>(0.0);
     var y11 = vec4<f32>(0.0);
-    if image < table[IMAGES] {
-        let stride = table[STRIDE];
+    if image < sizes.images {
+        let stride = sizes.stride;
         let left = column * stride - 1u;
         let outputs = outputs_row(c4);
-        for (var i = part; i < table[IN_C4]; i += PARTS) {
+        for (var i = part; i < sizes.in_c4; i += PARTS) {
             let first = first_weight(outputs, i);
             for (var k = 0u; k < 3u; k++) {
                 let w0 = weights[first + k * 3u];
@@ -73,7 +73,7 @@ fn main(
     }
 
     if PARTS == 1u {
-        if image < table[IMAGES] {
+        if image < sizes.images {
             finish(y00, image, c4, row, column);
             finish(y01, image, c4, row, column + 1u);
             finish(y10, image, c4, row + 1u, column);
@@ -85,7 +85,7 @@ fn main(
         sums[lane + 2u * THREADS] = y10;
         sums[lane + 3u * THREADS] = y11;
         workgroupBarrier();
-        if image < table[IMAGES] {
+        if image < sizes.images {
             for (var p = part; p < PIXELS; p += PARTS) {
                 var sum = vec4<f32>(0.0);
                 for (var q = 0u; q < PARTS; q++) {

@@ -13,11 +13,11 @@ const STEP_KERNELS = OUT4 * TAPS;
 var<workgroup> memory: array<vec4<f32>, KERNELS + STEP * STEP_KERNELS>;
 
 fn leave(sum: vec4<f32>, part: u32, tile: Tile, c4: u32, row: u32, column: u32) {
-    if c4 >= table[OUT_C4] || row >= table[OUT_H] || column >= table[OUT_W] {
+    if c4 >= sizes.out_c4 || row >= sizes.out_h || column >= sizes.out_w {
         return;
     }
-    let map = (part * table[IMAGES] + tile.image) * table[OUT_C4] + c4;
-    y[(map * table[OUT_H] + row) * table[OUT_W] + column] = sum;
+    let map = (part * sizes.images + tile.image) * sizes.out_c4 + c4;
+    y[(map * sizes.out_h + row) * sizes.out_w + column] = sum;
 }
 
 @compute @workgroup_size(THREADS)
@@ -28,10 +28,10 @@ fn main(
 ) {
     let index = group.y * groups.x + group.x;
     let tile = tile_of(index % tiles());
-    let outputs = (table[OUT_C4] + OUT4 - 1u) / OUT4;
+    let outputs = (sizes.out_c4 + OUT4 - 1u) / OUT4;
     let first = index / tiles() % outputs * OUT4;
     let part = index / tiles() / outputs;
-    let parts = table[PARTS_ACROSS];
+    let parts = sizes.parts;
     if part >= parts {
         return;
     }
@@ -39,9 +39,9 @@ fn main(
     let column = lane % 2u * 4u;
     let o = lane / 16u;
 
-    let end = (part + 1u) * table[IN_C4] / parts;
+    let end = (part + 1u) * sizes.in_c4 / parts;
     var sums = Strip();
-    for (var i = part * table[IN_C4] / parts; i < end; i += STEP) {
+    for (var i = part * sizes.in_c4 / parts; i < end; i += STEP) {
         let count = min(STEP, end - i);
         workgroupBarrier();
         for (var n = lane; n < count * PATCH; n += THREADS) {

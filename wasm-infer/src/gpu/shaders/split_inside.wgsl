@@ -22,7 +22,7 @@ fn main(
     let index = group.y * groups.x + group.x;
     let tile = tile_of(index % tiles());
     let first = index / tiles() * OUT4;
-    if first >= table[OUT_C4] {
+    if first >= sizes.out_c4 {
         return;
     }
     let part = lane / PART_THREADS;
@@ -31,7 +31,7 @@ fn main(
     let column = thread % 2u * 4u;
     let o = thread / 16u;
 
-    let inputs = table[IN_C4];
+    let inputs = sizes.in_c4;
     var sums = Strip();
     for (var i = 0u; i < inputs; i += PARTS) {
         let count = min(PARTS, inputs - i);

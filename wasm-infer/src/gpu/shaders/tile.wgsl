@@ -17,15 +17,15 @@ struct Tile {
 }
 
 fn tiles_across() -> u32 {
-    return (table[OUT_W] + TILE - 1u) / TILE;
+    return (sizes.out_w + TILE - 1u) / TILE;
 }
 
 fn tiles_down() -> u32 {
-    return (table[OUT_H] + TILE - 1u) / TILE;
+    return (sizes.out_h + TILE - 1u) / TILE;
 }
 
 fn tiles() -> u32 {
-    return table[IMAGES] * tiles_down() * tiles_across();
+    return sizes.images * tiles_down() * tiles_across();
 }
 
 fn tile_of(index: u32) -> Tile {
@@ -40,7 +40,7 @@ fn patch_pixel(tile: Tile, c4: u32, n: u32) -> vec4<f32> {
 
 // The weights from one input to four outputs at one tap: `k` is the tap times four and the input within its four.
 fn weight(c4: u32, input: u32, k: u32) -> vec4<f32> {
-    if c4 < table[OUT_C4] {
+    if c4 < sizes.out_c4 {
         return weights[first_weight(outputs_row(c4), input) + k / 4u][k % 4u];
     }
     return vec4<f32>(0.0);

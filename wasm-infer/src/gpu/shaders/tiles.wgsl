@@ -19,13 +19,13 @@ fn main(
     let index = group.y * groups.x + group.x;
     let tile = tile_of(index % tiles());
     let first = index / tiles() * OUT4;
-    if first >= table[OUT_C4] {
+    if first >= sizes.out_c4 {
         return;
     }
     let row = lane % 8u;
     let o = lane / 8u;
 
-    let inputs = table[IN_C4];
+    let inputs = sizes.in_c4;
     var y0 = vec4<f32>(0.0);
     var y1 = vec4<f32>(0.0);
     var y2 = vec4<f32>(0.0);

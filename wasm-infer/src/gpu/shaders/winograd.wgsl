@@ -90,7 +90,7 @@ fn main(
     let index = group.y * groups.x + group.x;
     let tile = tile_of(index % tiles());
     let first = index / tiles() * OUT4;
-    if first >= table[OUT_C4] {
+    if first >= sizes.out_c4 {
         return;
     }
     let row = lane / 4u % 4u;
@@ -101,7 +101,7 @@ fn main(
     var s1 = Four();
     var s2 = Four();
     var s3 = Four();
-    for (var i = 0u; i < table[IN_C4]; i++) {
+    for (var i = 0u; i < sizes.in_c4; i++) {
         workgroupBarrier();
         stage_inputs(lane, tile, i);
         stage_weights(lane, first, i);
