@@ -91,6 +91,10 @@ pub struct Training {
     /// 0 in the paper.
     #[serde(default)]
     pub distillation: f64,
+    /// Weight averaging: the share that an exponential moving average of the weights keeps in each step, for example 0.998;
+    /// the model is made of the average then. 0 for none, as in the paper.
+    #[serde(default)]
+    pub average: f64,
     /// Share of the steps, from the first, that show the images at half their size.
     #[serde(default)]
     pub half_size: f64,
@@ -254,6 +258,9 @@ impl Training {
         if !(0.0..1.0).contains(&self.momentum) {
             return bad("momentum", &self.momentum, "at least 0 and below 1");
         }
+        if !(0.0..1.0).contains(&self.average) {
+            return bad("average", &self.average, "at least 0 and below 1");
+        }
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
             return bad("weight_decay", &self.weight_decay, "at least 0");
         }
@@ -370,6 +377,7 @@ rate = 0.1
             ("rate = 0.1", "rate = 0.1\nbatch = 1", "batch"),
             ("rate = 0.1", "rate = 0.1\nhalf_size = 1.5", "half_size"),
             ("rate = 0.1", "rate = 0.1\nmomentum = 1.0", "momentum"),
+            ("rate = 0.1", "rate = 0.1\naverage = 1.0", "average"),
         ] {
             let error = Config::parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");

@@ -4,10 +4,11 @@ use candle_core::Device;
 use native_train::config::Config;
 use native_train::train::events::Events;
 use native_train::train::metrics::{Line, Metrics};
-use native_train::train::{Outcome, Run};
+use native_train::train::{Outcome, Run, Setup};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 /// CRC-32C, bit by bit (RFC 3720, appendix B.4).
 fn crc32c(bytes: &[u8]) -> u32 {
@@ -201,8 +202,17 @@ fn a_runs_event_files_say_what_its_metrics_say() {
     let out = tempfile::tempdir().unwrap();
     let run = |checkpoint| {
         let config = Config::parse(CONFIG).unwrap();
-        let data = Path::new("unused");
-        Run::new(config, CONFIG.into(), "test".into(), data, out.path(), Device::Cpu, checkpoint).unwrap()
+        Run::new(Setup {
+            config,
+            text: CONFIG.into(),
+            command: "test".into(),
+            data: Path::new("unused"),
+            out: out.path(),
+            device: Device::Cpu,
+            checkpoint,
+            team: Arc::default(),
+        })
+        .unwrap()
     };
     let Outcome::Interrupted { step, .. } = run(None).train(|step| step == 6).unwrap() else {
         panic!("done?")

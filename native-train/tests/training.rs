@@ -6,7 +6,7 @@ use dvn::{Network, Split as Units, TaskSpec, order};
 use native_train::config::Config;
 use native_train::data::{self, Batch, Loader, Scale, Split};
 use native_train::evaluate::engines;
-use native_train::train::{Checkpoint, Joint, Outcome, Run};
+use native_train::train::{Checkpoint, Joint, Outcome, Run, Setup};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,14 +55,26 @@ rate = 0.1
 half_size = 0.25
 distillation = 0.3
 label_smoothing = 0.1
+average = 0.9
 evaluations = 1
 evaluation_images = 50
 "#;
 
+fn setup<'a>(text: &str, out: &'a Path, checkpoint: Option<Checkpoint>) -> Setup<'a> {
+    Setup {
+        config: Config::parse(text).unwrap(),
+        text: text.into(),
+        command: "dvn-train train test.toml".into(),
+        data: Path::new("unused"),
+        out,
+        device: Device::Cpu,
+        checkpoint,
+        team: Arc::default(),
+    }
+}
+
 fn run(out: &Path, checkpoint: Option<Checkpoint>) -> Run {
-    let config = Config::parse(CONFIG).unwrap();
-    let command = "dvn-train train test.toml".into();
-    Run::new(config, CONFIG.into(), command, Path::new("unused"), out, Device::Cpu, checkpoint).unwrap()
+    Run::new(setup(CONFIG, out, checkpoint)).unwrap()
 }
 
 #[test]
@@ -84,6 +96,9 @@ fn resuming_after_30_steps_gives_the_weights_of_60_straight() {
     let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&a.values), bits(&b.values));
     assert_eq!(bits(&a.velocity), bits(&b.velocity));
+    assert_eq!(bits(&a.running), bits(&b.running));
+    let (a, b) = (a.average.unwrap(), b.average.unwrap());
+    assert_eq!(bits(&a.values), bits(&b.values));
     assert_eq!(bits(&a.running), bits(&b.running));
     for (a, b) in
         report.tasks.iter().flat_map(|t| &t.levels).zip(resumed.tasks.iter().flat_map(|t| &t.levels))
@@ -125,16 +140,7 @@ fn a_checkpoint_of_another_network_is_refused() {
     run(out.path(), None).train(|step| step == 1).unwrap();
     let mut checkpoint = Checkpoint::read(&Run::last_checkpoint(out.path())).unwrap();
     checkpoint.values.pop();
-    let config = Config::parse(CONFIG).unwrap();
-    let again = Run::new(
-        config,
-        CONFIG.into(),
-        String::new(),
-        Path::new("unused"),
-        out.path(),
-        Device::Cpu,
-        Some(checkpoint),
-    );
+    let again = Run::new(setup(CONFIG, out.path(), Some(checkpoint)));
     let Err(error) = again else { panic!("a checkpoint with a number missing must be refused") };
     assert!(error.to_string().contains("parameters"), "{error}");
 }

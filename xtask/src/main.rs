@@ -5,6 +5,7 @@ mod bench_web;
 mod browser;
 mod fingerprint;
 mod models;
+mod mpi;
 mod npm;
 mod page;
 mod project;

@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::site::Site;
 use crate::steps::{Steps, seconds};
 use crate::summary::{Counts, End, Outcome, table};
-use crate::{bench_web, browser, models, npm, page, server, toolchain, vulkan, wasm};
+use crate::{bench_web, browser, models, mpi, npm, page, server, toolchain, vulkan, wasm};
 
 /// A step of the suite; their order is the order they run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,6 +29,8 @@ pub enum Step {
     Clippy,
     /// cargo test over everything
     Rust,
+    /// Training by several processes under mpirun
+    Mpi,
     /// The engine's WebAssembly builds
     Engine,
     /// The TypeScript compiler in strict mode
@@ -42,12 +44,13 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Fmt,
         Self::Lint,
         Self::Units,
         Self::Clippy,
         Self::Rust,
+        Self::Mpi,
         Self::Engine,
         Self::Types,
         Self::Page,
@@ -62,6 +65,7 @@ impl Step {
             Self::Units => "Page logic",
             Self::Clippy => "Rust lints",
             Self::Rust => "Rust tests",
+            Self::Mpi => "Training under MPI",
             Self::Engine => "Engine to WebAssembly",
             Self::Types => "Page types",
             Self::Page => "Page build",
@@ -90,6 +94,10 @@ impl Step {
             Self::Rust => {
                 vulkan::driver()?;
                 count(cargo(project, "test --release --workspace --no-fail-fast"))
+            }
+            Self::Mpi => {
+                mpi::library()?;
+                count(cargo(project, "test --release -p native-train --features mpi --test mpi"))
             }
             Self::Lint => {
                 npm::install(&web)?;

@@ -3,7 +3,7 @@
 use super::print;
 use crate::config::Config;
 use crate::train::run::CHECKPOINT_EVERY;
-use crate::train::{Checkpoint, Outcome, Run};
+use crate::train::{Checkpoint, Outcome, Run, Setup, Team, team};
 use anyhow::{Context, ensure};
 use candle_core::Device;
 use clap::ValueEnum;
@@ -16,7 +16,8 @@ use std::time::Duration;
 /// Train a network from a configuration and write its model folder.
 ///
 /// Checkpoints, metrics (JSON lines) and a copy of the configuration go to OUT/training. Ctrl-C writes a checkpoint and
-/// stops; --resume goes on from it, also after a crash, and on another machine.
+/// stops; --resume goes on from it, also after a crash, and on another machine. A build with `--features mpi` trains on
+/// several processes: `mpirun -n 2 dvn-train train ...`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Configuration, for example native-train/configs/taste.toml.
@@ -126,7 +127,6 @@ fn keep_newer(out: &Path, given: &Checkpoint) -> anyhow::Result<()> {
 
 /// What a run starts from.
 struct Start {
-    config: Config,
     text: String,
     out: PathBuf,
     checkpoint: Option<Checkpoint>,
@@ -162,7 +162,7 @@ fn start(args: &Args) -> anyhow::Result<Start> {
             }
         }
     }
-    Ok(Start { config, text, out, checkpoint })
+    Ok(Start { text, out, checkpoint })
 }
 
 /// The words that go on with a run, for people to copy.
@@ -171,23 +171,66 @@ fn resume_command(own: &Path, data: &Path) -> String {
     format!("dvn-train train --resume {}{data}", own.display())
 }
 
+/// What the leading process has read, in all of them.
+fn share(team: &Team, start: &Option<Start>) -> anyhow::Result<(String, Option<Checkpoint>)> {
+    let mut bytes = Vec::new();
+    if let Some(start) = start {
+        bytes.extend((start.text.len() as u64).to_le_bytes());
+        bytes.extend(start.text.as_bytes());
+        bytes.extend(start.checkpoint.as_ref().map(Checkpoint::to_bytes).transpose()?.unwrap_or_default());
+    }
+    let bytes = team.broadcast(bytes);
+    let (length, rest) = bytes.split_first_chunk().context("the leading process sent nothing")?;
+    let (text, checkpoint) = rest
+        .split_at_checked(u64::from_le_bytes(*length) as usize)
+        .context("the leading process sent too little")?;
+    let checkpoint = (!checkpoint.is_empty()).then(|| Checkpoint::from_bytes(checkpoint, "the checkpoint"));
+    Ok((String::from_utf8(text.to_vec())?, checkpoint.transpose()?))
+}
+
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Start { config, text, out, checkpoint } = start(&args)?;
+    let session = team::launch()?;
+    let team = session.team();
+    let result = train(&args, team);
+    if let Err(error) = &result
+        && team.size() > 1
+    {
+        // The others wait for this process in the middle of a step: they have to be ended with it.
+        eprintln!("error: process {} of {}: {error:#}", team.rank() + 1, team.size());
+        session.abort();
+    }
+    result
+}
+
+fn train(args: &Args, team: &Arc<Team>) -> anyhow::Result<ExitCode> {
+    let start = team.leads().then(|| start(args)).transpose()?;
+    let (text, checkpoint) = share(team, &start)?;
+    let config = Config::parse(&text)?;
+    let out = start.map(|start| start.out).unwrap_or_default();
     let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
+    let (flag, leads) = (stop.clone(), team.leads());
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
             // Asked twice: leave at once. The last checkpoint is intact.
             std::process::exit(130);
         }
-        eprintln!("stopping after this step (again: at once)");
+        if leads {
+            eprintln!("stopping after this step (again: at once)");
+        }
     })?;
     let device = device(args.device)?;
-    let mut run = Run::new(config, text, command(), &args.data, &out, device, checkpoint)?;
+    let (data, team) = (args.data.as_path(), team.clone());
+    let setup = Setup { config, text, command: command(), data, out: &out, device, checkpoint, team };
+    let mut run = Run::new(setup)?;
+    let stop = |_| stop.load(Ordering::Relaxed);
+    if !leads {
+        run.follow(stop)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     run.checkpoint_every(Duration::from_secs_f64(args.checkpoint_every));
     eprintln!("{}", run.describe());
     let go_on = resume_command(&Run::last_checkpoint(&out), &args.data);
-    match run.train(|_| stop.load(Ordering::Relaxed)) {
+    match run.train(stop) {
         Ok(Outcome::Finished(report)) => {
             print(&report, args.json)?;
             eprintln!("model folder: {}", out.display());

@@ -79,6 +79,14 @@ pub enum DataError {
         /// What it should have held.
         expected: String,
     },
+    /// A batch that several processes cannot share evenly.
+    #[error("batches of {batch} images cannot be shared evenly by {parts} processes")]
+    Part {
+        /// Images of a task in a step.
+        batch: usize,
+        /// Processes.
+        parts: usize,
+    },
     /// Several files are bad.
     #[error("{first} (and {more} more files cannot be read)")]
     Several {

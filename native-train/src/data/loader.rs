@@ -54,6 +54,8 @@ pub struct Batch {
 pub struct Loader {
     dataset: Arc<Dataset>,
     batch: usize,
+    /// The places in each batch that this loader prepares.
+    part: Range<usize>,
     seed: u64,
     task: u64,
     augment: Augment,
@@ -82,6 +84,7 @@ impl Loader {
             normaliser: Box::new(Normaliser::new(&statistics)),
             dataset,
             batch,
+            part: 0..batch,
             seed,
             task: task as u64,
             order: None,
@@ -99,6 +102,19 @@ impl Loader {
     pub fn with_statistics(mut self, statistics: &Statistics) -> Self {
         *self.normaliser = Normaliser::new(statistics);
         self
+    }
+
+    /// Prepares only part `part` of `parts` of each batch, so that several loaders share it.
+    ///
+    /// # Errors
+    /// If the batch cannot be shared out evenly.
+    pub fn with_part(mut self, part: usize, parts: usize) -> Result<Self, DataError> {
+        let images = self.batch / parts.max(1);
+        if images * parts != self.batch || images == 0 {
+            return Err(DataError::Part { batch: self.batch, parts });
+        }
+        self.part = part * images..(part + 1) * images;
+        Ok(self)
     }
 
     /// The data set.
@@ -126,13 +142,13 @@ impl Loader {
         let image = batch.size * batch.size * 3;
         batch.labels.clear();
         // Every element is written below.
-        batch.images.resize(self.batch * image, 0.0);
+        batch.images.resize(self.part.len() * image, 0.0);
         let mut outputs = batch.images.chunks_exact_mut(image);
         let first = step * self.batch as u64;
-        let mut at = first;
-        while at < first + self.batch as u64 {
+        let (mut at, last) = (first + self.part.start as u64, first + self.part.end as u64);
+        while at < last {
             let epoch = at / count;
-            let end = ((epoch + 1) * count).min(first + self.batch as u64);
+            let end = ((epoch + 1) * count).min(last);
             let places: Range<u64> = at - epoch * count..end - epoch * count;
             self.prepare_order(epoch);
             let order = self.order.as_ref().map_or(&[][..], |(_, order)| order);

@@ -6,9 +6,11 @@
 use super::buffers::{Buffer, Pool};
 use super::parameters::{LevelLayout, NormRange};
 use super::{BatchStatistics, EPSILON};
+use crate::train::Team;
 use cpu_kernels as k;
 use dvn::Plan;
 use dvn::plan::{Conv, Op, Shortcut, TensorId};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Batch norm of one convolution over one batch.
@@ -41,6 +43,7 @@ pub struct Saved {
 pub struct Trunk {
     workspace: k::Workspace,
     pool: Pool,
+    team: Arc<Team>,
     /// Time spent so far.
     pub times: Times,
 }
@@ -131,25 +134,23 @@ impl NormState {
         (state, statistics)
     }
 
-    /// Gradients of gamma and beta into `packed`, and the factors a, b, c that turn a masked gradient `g` into the
-    /// gradient of the convolution's output `y`: `a g + b y + c`.
-    fn backward(
-        &self,
-        sums: &k::Sums,
-        count: usize,
-        gamma: &[f32],
-        at: &NormRange,
-        packed: &mut [f32],
-    ) -> [Vec<f32>; 3] {
+    /// Gradients of gamma and beta into `packed`.
+    fn gradient(&self, sums: &k::Sums, at: &NormRange, packed: &mut [f32]) {
+        for (c, (sum, product)) in sums.sum.iter().zip(&sums.product).enumerate() {
+            packed[at.scale.start + c] = (self.inverse[c] * (product - self.mean[c] * sum)) as f32;
+            packed[at.shift.start + c] = *sum as f32;
+        }
+    }
+
+    /// The factors a, b, c that turn a masked gradient `g` into the gradient of the convolution's output `y`:
+    /// `a g + b y + c`.
+    fn backward(&self, sums: &k::Sums, count: usize, gamma: &[f32]) -> [Vec<f32>; 3] {
         let channels = gamma.len();
         let mut abc = [vec![0.0; channels], vec![0.0; channels], vec![0.0; channels]];
         for c in 0..channels {
             let (mean, inverse, gamma) = (self.mean[c], self.inverse[c], f64::from(gamma[c]));
-            let d_beta = sums.sum[c];
-            let d_gamma = inverse * (sums.product[c] - mean * d_beta);
-            packed[at.scale.start + c] = d_gamma as f32;
-            packed[at.shift.start + c] = d_beta as f32;
-            let (mean_g, q) = (d_beta / count as f64, d_gamma / count as f64);
+            let mean_g = sums.sum[c] / count as f64;
+            let q = inverse * (sums.product[c] - mean * sums.sum[c]) / count as f64;
             abc[0][c] = (gamma * inverse) as f32;
             abc[1][c] = (-gamma * inverse * inverse * q) as f32;
             abc[2][c] = (gamma * inverse * (inverse * mean * q - mean_g)) as f32;
@@ -158,7 +159,23 @@ impl NormState {
     }
 }
 
+/// Sums of one process's images become those of the team's.
+fn sum_over(team: &Team, sums: &mut k::Sums) {
+    if team.size() > 1 {
+        let channels = sums.sum.len();
+        let mut both = [&sums.sum[..], &sums.product[..]].concat();
+        team.sum(&mut both);
+        sums.sum.copy_from_slice(&both[..channels]);
+        sums.product.copy_from_slice(&both[channels..]);
+    }
+}
+
 impl Trunk {
+    /// Takes batch norm's statistics over the images of all processes of a team.
+    pub fn join(&mut self, team: Arc<Team>) {
+        self.team = team;
+    }
+
     /// Runs a trunk with the batch's statistics. `images` is [n, size, size, 3], normalised; `packed` the level's
     /// parameters. Gives the pooled features, [n, features].
     pub fn forward(&mut self, plan: &Plan, images: &[f32], packed: &[f32]) -> (Vec<f32>, Saved) {
@@ -198,7 +215,9 @@ impl Trunk {
             }
             let range = &layout.norms[i];
             let (gamma, beta) = (&packed[range.scale.clone()], &packed[range.shift.clone()]);
-            let (norm, statistics) = NormState::new(&sums, n * shape.output().pixels(), gamma, beta);
+            sum_over(&self.team, &mut sums);
+            let count = n * shape.output().pixels() * self.team.size();
+            let (norm, statistics) = NormState::new(&sums, count, gamma, beta);
             saved.norms.push(norm);
             saved.statistics.push(statistics);
             saved.y.push(y);
@@ -245,9 +264,12 @@ impl Trunk {
         for (i, conv) in wiring.convs.iter().enumerate().rev() {
             let shape = shape(plan, conv, n);
             let range = &layout.norms[i];
-            let count = n * shape.output().pixels();
+            let count = n * shape.output().pixels() * self.team.size();
             let gamma = &packed[range.scale.clone()];
-            let [a, b, c] = saved.norms[i].backward(&sums, count, gamma, range, &mut gradient);
+            // All parameters' gradients are those of this process's images; the team sums them at the end.
+            saved.norms[i].gradient(&sums, range, &mut gradient);
+            sum_over(&self.team, &mut sums);
+            let [a, b, c] = saved.norms[i].backward(&sums, count, gamma);
             let own = g[conv.output.0].take().unwrap_or_default();
             let norm = Some(k::NormGradient { y: &saved.y[i], a: &a, b: &b, c: &c });
             let d_y = k::Gradient { g: &own, norm };

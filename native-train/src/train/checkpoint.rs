@@ -1,5 +1,6 @@
 //! Checkpoints: one file with everything that a run needs to go on, on this machine or another.
 
+use super::average::Average;
 use atomic_write_file::AtomicWriteFile;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -19,12 +20,14 @@ pub struct Checkpoint {
     pub velocity: Vec<f32>,
     /// Batch norm's running statistics.
     pub running: Vec<f32>,
+    /// The weights' moving average, where the run keeps one.
+    pub average: Option<Average>,
 }
 
 /// The part of a checkpoint that is not an array.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
-    /// [`VERSION`].
+    /// At most [`VERSION`].
     pub version: u32,
     /// The configuration's text.
     pub config: String,
@@ -40,8 +43,8 @@ pub struct Head {
     pub sha256: String,
 }
 
-/// The version of checkpoints that this program writes and reads.
-pub const VERSION: u32 = 1;
+/// The version of checkpoints that this program writes; it reads all before. Version 1 had no average.
+pub const VERSION: u32 = 2;
 
 /// A checkpoint that cannot be written or used.
 #[derive(Debug, thiserror::Error)]
@@ -65,13 +68,14 @@ pub enum CheckpointError {
     },
 }
 
-const ARRAYS: [&str; 3] = ["values", "velocity", "running"];
+/// The arrays' names; the last two are there where the run keeps an average.
+const ARRAYS: [&str; 5] = ["values", "velocity", "running", "average", "average_running"];
 
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-fn hash(arrays: &[Vec<u8>; 3]) -> String {
+fn hash(arrays: &[Vec<u8>]) -> String {
     dvn::manifest::sha256(&arrays.concat())
 }
 
@@ -81,24 +85,31 @@ impl Checkpoint {
     /// # Errors
     /// If the file cannot be written; the one before is intact then.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
-        let arrays = [bytes(&self.values), bytes(&self.velocity), bytes(&self.running)];
-        let head = Head { sha256: hash(&arrays), ..self.head.clone() };
-        let io = |error| CheckpointError::Io { path: path.display().to_string(), error };
-        let head = serde_json::to_string(&head).map_err(|e| io(e.into()))?;
-        let mut views = Vec::new();
-        for (name, data) in ARRAYS.iter().zip(&arrays) {
-            let view = TensorView::new(Dtype::F32, vec![data.len() / 4], data);
-            views.push((*name, view.map_err(|e| io(std::io::Error::other(e)))?));
-        }
-        let metadata = HashMap::from([("checkpoint".to_owned(), head)]);
-        let content =
-            safetensors::serialize(views, Some(metadata)).map_err(|e| io(std::io::Error::other(e)))?;
         let write = || {
+            let content = self.to_bytes()?;
             let mut file = AtomicWriteFile::open(path)?;
             file.write_all(&content)?;
             file.commit()
         };
-        write().map_err(io)
+        write().map_err(|error| CheckpointError::Io { path: path.display().to_string(), error })
+    }
+
+    /// The file's content.
+    ///
+    /// # Errors
+    /// If it cannot be put into words, which no run has seen yet.
+    pub fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
+        let mut arrays = vec![bytes(&self.values), bytes(&self.velocity), bytes(&self.running)];
+        arrays.extend(self.average.iter().flat_map(|a| [bytes(&a.values), bytes(&a.running)]));
+        let head = Head { sha256: hash(&arrays), ..self.head.clone() };
+        let head = serde_json::to_string(&head)?;
+        let mut views = Vec::new();
+        for (name, data) in ARRAYS.iter().zip(&arrays) {
+            let view = TensorView::new(Dtype::F32, vec![data.len() / 4], data);
+            views.push((*name, view.map_err(std::io::Error::other)?));
+        }
+        let metadata = HashMap::from([("checkpoint".to_owned(), head)]);
+        safetensors::serialize(views, Some(metadata)).map_err(std::io::Error::other)
     }
 
     /// Reads and checks one.
@@ -109,32 +120,48 @@ impl Checkpoint {
         let name = path.display().to_string();
         let content =
             std::fs::read(path).map_err(|error| CheckpointError::Io { path: name.clone(), error })?;
-        let damaged = |reason: String| CheckpointError::Damaged { path: name.clone(), reason };
+        Checkpoint::from_bytes(&content, &name)
+    }
+
+    /// Checks the content of the file `name`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn from_bytes(content: &[u8], name: &str) -> Result<Checkpoint, CheckpointError> {
+        let damaged = |reason: String| CheckpointError::Damaged { path: name.to_owned(), reason };
         let (_, metadata) =
-            SafeTensors::read_metadata(&content).map_err(|e| damaged(format!("not safetensors: {e}")))?;
+            SafeTensors::read_metadata(content).map_err(|e| damaged(format!("not safetensors: {e}")))?;
         let head = metadata.metadata().as_ref().and_then(|m| m.get("checkpoint"));
         let head = head.ok_or_else(|| damaged("it does not say that it is a checkpoint".into()))?;
         let head: Head = serde_json::from_str(head).map_err(|e| damaged(e.to_string()))?;
-        if head.version != VERSION {
-            let reason = format!("version {}, this program reads version {VERSION}", head.version);
+        if !(1..=VERSION).contains(&head.version) {
+            let reason = format!("version {}, this program reads versions 1 to {VERSION}", head.version);
             return Err(damaged(reason));
         }
-        let tensors = SafeTensors::deserialize(&content).map_err(|e| damaged(e.to_string()))?;
-        let mut arrays = [Vec::new(), Vec::new(), Vec::new()];
-        for (name, array) in ARRAYS.iter().zip(&mut arrays) {
+        let tensors = SafeTensors::deserialize(content).map_err(|e| damaged(e.to_string()))?;
+        let mut arrays = Vec::new();
+        let averaged = tensors.names().into_iter().any(|name| name == ARRAYS[3]);
+        for name in &ARRAYS[..if averaged { 5 } else { 3 }] {
             let view = tensors.tensor(name).map_err(|e| damaged(e.to_string()))?;
             if view.dtype() != Dtype::F32 {
                 return Err(damaged(format!("{name} is {:?}, expected F32", view.dtype())));
             }
-            *array = view.data().to_vec();
+            arrays.push(view.data().to_vec());
         }
         let found = hash(&arrays);
         if found != head.sha256 {
             return Err(damaged(format!("its arrays have SHA-256 {found}, expected {}", head.sha256)));
         }
         let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-        let [values, velocity, running] = arrays.map(|a| a.chunks_exact(4).map(float).collect());
-        Ok(Checkpoint { head, values, velocity, running })
+        let mut arrays = arrays.iter().map(|a| a.chunks_exact(4).map(float).collect());
+        let mut next = || arrays.next().unwrap_or_default();
+        Ok(Checkpoint {
+            head,
+            values: next(),
+            velocity: next(),
+            running: next(),
+            average: averaged.then(|| Average { values: next(), running: next() }),
+        })
     }
 }
 
@@ -152,7 +179,9 @@ mod tests {
             seconds: 1.5,
             sha256: String::new(),
         };
-        Checkpoint { head, values: vec![1.0, f32::MIN_POSITIVE], velocity: vec![-0.0; 2], running: vec![3.0] }
+        let average = Some(Average { values: vec![0.5, -1.5], running: vec![2.5] });
+        let values = vec![1.0, f32::MIN_POSITIVE];
+        Checkpoint { head, values, velocity: vec![-0.0; 2], running: vec![3.0], average }
     }
 
     #[test]
@@ -164,6 +193,18 @@ mod tests {
         assert!(!std::mem::take(&mut read.head.sha256).is_empty());
         assert_eq!(read, checkpoint());
         assert_eq!(bytes(&read.velocity), bytes(&checkpoint().velocity));
+    }
+
+    #[test]
+    fn a_checkpoint_of_version_1_has_no_average() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("last.safetensors");
+        let head = Head { version: 1, ..checkpoint().head };
+        let old = Checkpoint { head, average: None, ..checkpoint() };
+        old.write(&path).unwrap();
+        let read = Checkpoint::read(&path).unwrap();
+        assert_eq!((read.head.version, read.average), (1, None));
+        assert_eq!(read.values, old.values);
     }
 
     #[test]
@@ -183,7 +224,10 @@ mod tests {
                     (read.values, read.velocity),
                     (original.values.clone(), original.velocity.clone())
                 );
-                assert_eq!(read.running, original.running);
+                assert_eq!(
+                    (read.running, read.average),
+                    (original.running.clone(), original.average.clone())
+                );
             }
             std::fs::write(&path, &good[..i]).unwrap();
             assert!(Checkpoint::read(&path).is_err(), "cut to {i} bytes");

@@ -1,6 +1,7 @@
 //! Joint learning (paper eq. 4): in every step, the sum over tasks and levels of the cross-entropy of one batch each.
 
 use super::optimizer::Sgd;
+use super::team::{Sum, Team};
 use crate::config::Training;
 use crate::data::Batch;
 use crate::network::oracle::{self, Statistics};
@@ -36,6 +37,9 @@ pub struct Joint {
     device: Device,
     /// Whether trunks run on the project's own kernels; else through candle's built-in operations.
     kernels: bool,
+    team: Arc<Team>,
+    /// Gradients that the team is still summing.
+    pending: Vec<(usize, usize, Sum)>,
 }
 
 impl Joint {
@@ -66,7 +70,17 @@ impl Joint {
             optimizer: Duration::ZERO,
             kernels: device.is_cpu(),
             device,
+            team: Arc::default(),
+            pending: Vec::new(),
         })
+    }
+
+    /// Trains together with other processes, each with its own part of every batch. Only the project's own kernels know
+    /// teams.
+    pub fn in_team(mut self, team: Arc<Team>) -> Joint {
+        self.trunk.lock().unwrap_or_else(PoisonError::into_inner).join(team.clone());
+        self.team = team;
+        self
     }
 
     /// Runs trunks through candle's built-in operations on the CPU too: for comparisons.
@@ -90,8 +104,12 @@ impl Joint {
         rate: f32,
         training: &Training,
     ) -> Result<Vec<Vec<LevelResult>>> {
-        let results =
-            batches.iter().enumerate().map(|(t, b)| self.task(t, b, training)).collect::<Result<_>>()?;
+        let mut results =
+            batches.iter().enumerate().map(|(t, b)| self.task(t, b, training)).collect::<Result<Vec<_>>>()?;
+        for (task, level, sum) in std::mem::take(&mut self.pending) {
+            self.accumulate(task, level, &sum.wait());
+        }
+        self.share(&mut results);
         let sgd = Sgd { rate, momentum: training.momentum, decay: training.weight_decay };
         let decayed = self.parameters.decayed();
         let start = Instant::now();
@@ -168,14 +186,43 @@ impl Joint {
                 None => candle_core::bail!("a parameter that the loss does not depend on"),
             }
         };
-        self.parameters.scatter_add(&plan, layout, &gradient(&packed)?, &mut self.gradient);
-        for (v, range) in [(&weight, weight_range), (&bias, bias_range)] {
-            let flat = self.gradient[range].iter_mut();
-            flat.zip(gradient(v)?).for_each(|(f, g)| *f += g);
+        let mut own = gradient(&packed)?;
+        own.extend(gradient(&weight)?);
+        own.extend(gradient(&bias)?);
+        if self.team.size() == 1 {
+            self.accumulate(task, level, &own);
+        } else {
+            // The mean over the team's images is the mean of its processes' means.
+            let share = 1.0 / self.team.size() as f32;
+            own.iter_mut().for_each(|g| *g *= share);
+            self.pending.push((task, level, self.team.start_sum(own)));
         }
         let statistics = statistics.lock().unwrap_or_else(PoisonError::into_inner);
         self.parameters.update_running(&plan, &statistics, RUNNING_SHARE);
         Ok((f64::from(loss.to_scalar::<f32>()?), logits.detach()))
+    }
+
+    /// Adds a level's gradient: the packed trunk's, the classifier weight's, its bias's.
+    fn accumulate(&mut self, task: usize, level: usize, gradient: &[f32]) {
+        let (plan, layout) = &self.plans[task][level - 1];
+        let (packed, mut rest) = gradient.split_at(layout.total);
+        self.parameters.scatter_add(plan, layout, packed, &mut self.gradient);
+        for range in [self.parameters.classifier_weight(plan), self.parameters.classifier_bias(plan)] {
+            let (own, others) = rest.split_at(range.len());
+            self.gradient[range].iter_mut().zip(own).for_each(|(f, g)| *f += g);
+            rest = others;
+        }
+    }
+
+    /// Makes one process's results those of the team.
+    fn share(&self, results: &mut [Vec<LevelResult>]) {
+        let levels = || results.iter().flatten();
+        let mut sums: Vec<f64> = levels().flat_map(|r| [r.loss, r.hits as f64]).collect();
+        self.team.sum(&mut sums);
+        let size = self.team.size() as f64;
+        for (result, sum) in results.iter_mut().flatten().zip(sums.chunks_exact(2)) {
+            *result = LevelResult { loss: sum[0] / size, hits: sum[1] as usize };
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Training: joint learning (paper eq. 4), its optimizer, checkpoints, metrics, progress and the run that ties them together.
 
+pub mod average;
 pub mod checkpoint;
 pub mod events;
 pub mod joint;
@@ -8,8 +9,10 @@ pub mod optimizer;
 pub mod output;
 pub mod progress;
 pub mod run;
+pub mod team;
 
 pub use checkpoint::Checkpoint;
 pub use joint::Joint;
 pub use output::Output;
-pub use run::{Outcome, Run};
+pub use run::{Outcome, Run, Setup};
+pub use team::Team;

@@ -1,14 +1,17 @@
 //! A training run from its configuration to the model folder.
 
+use super::average::Average;
 use super::checkpoint::{Checkpoint, Head, VERSION};
-use super::joint::Joint;
+use super::joint::{Joint, LevelResult};
 use super::output::Output;
 use super::progress::{At, Progress};
+use super::team::Team;
 use crate::config::{self, Config};
 use crate::data::augment::Augment;
-use crate::data::{self, Dataset, Loader, Prefetch, Scale, Statistics};
+use crate::data::{self, Batch, Dataset, Loader, Prefetch, Scale, Statistics};
 use crate::evaluate::{self, engines};
 use crate::export;
+use crate::network::Parameters;
 use crate::plot;
 use crate::report::Report;
 use anyhow::{Context, ensure};
@@ -16,12 +19,16 @@ use candle_core::Device;
 use dvn::Network;
 use dvn::folder::ModelFolder;
 use dvn::manifest::{Accuracy, Input, Training};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A checkpoint is written at least this often, if nothing else is asked for.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+
+/// By task, then level - 1.
+type Results = Vec<Vec<LevelResult>>;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -37,19 +44,42 @@ pub enum Outcome {
     },
 }
 
+/// What a run is made of.
+pub struct Setup<'a> {
+    /// The configuration.
+    pub config: Config,
+    /// Its text, as it was given.
+    pub text: String,
+    /// The command that starts the run, for the record.
+    pub command: String,
+    /// The data sets' folder.
+    pub data: &'a Path,
+    /// The model's folder; only the leading process writes to it.
+    pub out: &'a Path,
+    /// What to compute on.
+    pub device: Device,
+    /// Where to go on.
+    pub checkpoint: Option<Checkpoint>,
+    /// The processes that train together.
+    pub team: Arc<Team>,
+}
+
 /// A run that is ready to start.
 pub struct Run {
     config: Config,
     config_text: String,
     command: String,
     out: PathBuf,
-    output: Output,
+    /// Of the leading process.
+    output: Option<Output>,
     checkpoint_every: Duration,
     sets: Vec<Arc<Dataset>>,
     tests: Vec<Dataset>,
     statistics: Vec<Statistics>,
     network: Network,
     joint: Joint,
+    average: Option<Average>,
+    team: Arc<Team>,
     step: u64,
     steps: u64,
     best: Option<f64>,
@@ -67,29 +97,27 @@ impl Run {
         self.checkpoint_every = interval;
     }
 
-    /// Reads the data, puts the network together and makes sure that `out` can be written. `checkpoint` is where to go on.
+    /// Reads the data, puts the network together and makes sure that the folder can be written.
     ///
     /// # Errors
     /// If data, network, output folder or checkpoint are not usable.
-    pub fn new(
-        config: Config,
-        config_text: String,
-        command: String,
-        data_dir: &Path,
-        out: &Path,
-        device: Device,
-        checkpoint: Option<Checkpoint>,
-    ) -> anyhow::Result<Run> {
+    pub fn new(setup: Setup) -> anyhow::Result<Run> {
+        let Setup { config, text, command, data, out, device, checkpoint, team } = setup;
+        ensure!(
+            team.size() == 1 || device.is_cpu(),
+            "{} processes together train on CPUs only: give --device cpu",
+            team.size()
+        );
         // First of all: a run that cannot keep what it learns need not read its data.
-        let output = Output::open(out)?;
-        let sets: Vec<Dataset> = config::load(&config, data::Split::Train, data_dir)?;
-        let tests = config::load(&config, data::Split::Test, data_dir)?;
+        let output = team.leads().then(|| Output::open(out)).transpose()?;
+        let sets: Vec<Dataset> = config::load(&config, data::Split::Train, data)?;
+        let tests = if team.leads() { config::load(&config, data::Split::Test, data)? } else { Vec::new() };
         let network = config.network(&sets.iter().collect::<Vec<_>>())?;
         let statistics: Vec<Statistics> = sets.iter().map(Dataset::statistics).collect();
         let largest = sets.iter().map(Dataset::len).max().unwrap_or(0);
         let steps = (config.training.epochs * largest as f64 / config.training.batch as f64).ceil() as u64;
-
-        let mut joint = Joint::new(&network, config.seed, device)?;
+        let joint = Joint::new(&network, config.seed, device)?.in_team(team.clone());
+        let average = (config.training.average > 0.0).then(|| Average::new(&joint.parameters));
         let mut run = Run {
             sets: sets.into_iter().map(Arc::new).collect(),
             step: 0,
@@ -99,49 +127,59 @@ impl Run {
             out: out.to_owned(),
             output,
             checkpoint_every: CHECKPOINT_EVERY,
-            config_text,
+            config_text: text,
             tests,
             statistics,
             network,
             steps: steps.max(1),
-            joint: {
-                if let Some(c) = &checkpoint {
-                    let p = &mut joint.parameters;
-                    let lengths = [p.values.len(), joint.velocity.len(), p.running.len()];
-                    ensure!(
-                        lengths == [c.values.len(), c.velocity.len(), c.running.len()],
-                        "the checkpoint holds {} parameters, this configuration's network has {}",
-                        c.values.len(),
-                        lengths[0]
-                    );
-                    p.values.clone_from(&c.values);
-                    p.running.clone_from(&c.running);
-                    joint.velocity.clone_from(&c.velocity);
-                }
-                joint
-            },
+            joint,
+            average,
+            team,
             config,
         };
-        if let Some(c) = checkpoint {
-            ensure!(
-                c.head.config == run.config_text,
-                "the checkpoint belongs to another configuration: resume with the one that it was started with"
-            );
-            (run.step, run.best, run.seconds) = (c.head.step.min(run.steps), c.head.best, c.head.seconds);
-            run.command = c.head.command;
+        if let Some(checkpoint) = checkpoint {
+            run.go_on(checkpoint)?;
         }
-        let four = |numbers: usize| 4 * numbers as u64;
-        let p = &run.joint.parameters;
-        let checkpoint_bytes = four(2 * p.values.len() + p.running.len());
-        run.output.check_room(checkpoint_bytes, four(p.values.len()))?;
+        if let Some(output) = &run.output {
+            let four = |numbers: usize| 4 * numbers as u64;
+            let p = &run.joint.parameters;
+            let averages = usize::from(run.average.is_some()) * (p.values.len() + p.running.len());
+            let checkpoint_bytes = four(2 * p.values.len() + p.running.len() + averages);
+            output.check_room(checkpoint_bytes, four(p.values.len()))?;
+        }
         Ok(run)
+    }
+
+    /// Takes over what a checkpoint holds.
+    fn go_on(&mut self, c: Checkpoint) -> anyhow::Result<()> {
+        ensure!(
+            c.head.config == self.config_text,
+            "the checkpoint belongs to another configuration: resume with the one that it was started with"
+        );
+        let p = &mut self.joint.parameters;
+        let lengths = |a: Option<&Average>| a.map(|a| [a.values.len(), a.running.len()]);
+        let expected = [p.values.len(), self.joint.velocity.len(), p.running.len()];
+        ensure!(
+            expected == [c.values.len(), c.velocity.len(), c.running.len()]
+                && lengths(self.average.as_ref()) == lengths(c.average.as_ref()),
+            "the checkpoint holds {} parameters{}, this configuration's network has {}{}",
+            c.values.len(),
+            if c.average.is_some() { " and an average" } else { "" },
+            expected[0],
+            if self.average.is_some() { " and an average" } else { "" },
+        );
+        (p.values, p.running, self.joint.velocity) = (c.values, c.running, c.velocity);
+        self.average = c.average;
+        (self.step, self.best, self.seconds) = (c.head.step.min(self.steps), c.head.best, c.head.seconds);
+        self.command = c.head.command;
+        Ok(())
     }
 
     /// What will be trained, for people.
     pub fn describe(&self) -> String {
         let sets = self.sets.iter().map(|s| format!("{} ({} images)", s.name, s.len()));
         format!(
-            "{}: {}, {} units, {:.2} M parameters in all; {}; {} steps of {} images a task{}",
+            "{}: {}, {} units, {:.2} M parameters in all; {}; {} steps of {} images a task{}{}",
             self.config.name,
             self.network.backbone(),
             self.network.levels(),
@@ -149,6 +187,10 @@ impl Run {
             sets.collect::<Vec<_>>().join(", "),
             self.steps,
             self.config.training.batch,
+            match self.team.size() {
+                1 => String::new(),
+                size => format!(", shared by {size} processes"),
+            },
             match self.step {
                 0 => String::new(),
                 step if step == self.steps =>
@@ -163,9 +205,75 @@ impl Run {
         let loader = |(task, (set, statistics)): (usize, (&Arc<Dataset>, &Statistics))| {
             let augment = Augment { cutout: training.cutout, ..Augment::standard(set.size) };
             let loader = Loader::new(set.clone(), training.batch, self.config.seed, task)?;
+            let loader = loader.with_part(self.team.rank(), self.team.size())?;
             Ok(loader.with_augment(augment).with_statistics(statistics))
         };
         self.sets.iter().zip(&self.statistics).enumerate().map(loader).collect()
+    }
+
+    /// Steps that show the images at half their size.
+    fn half(&self) -> u64 {
+        (self.config.training.half_size * self.steps as f64) as u64
+    }
+
+    fn batches(&self) -> anyhow::Result<Prefetch> {
+        let half = self.half();
+        let scale = move |step| if step < half { Scale::Half } else { Scale::Full };
+        Ok(Prefetch::new(self.loaders()?, self.step..self.steps, scale)?)
+    }
+
+    /// Whether the run is evaluated after the step just done.
+    fn evaluation_is_due(&self) -> bool {
+        let due = |step: u64| step * self.config.training.evaluations / self.steps;
+        // At half size the running statistics are of no use at full size: nothing to evaluate yet.
+        due(self.step) > due(self.step - 1) && self.step < self.steps && self.step > self.half()
+    }
+
+    /// One step of the team; every process calls it. `stop` says whether this process was asked to stop; gives whether one
+    /// was.
+    fn advance(&mut self, batch: &[Batch], stop: impl Fn(u64) -> bool) -> anyhow::Result<(Results, bool)> {
+        let start = Instant::now();
+        let rate = self.config.training.rate_at(self.step, self.steps);
+        let results = self.joint.step(batch, rate, &self.config.training)?;
+        if results.iter().flatten().any(|r| !r.loss.is_finite()) {
+            anyhow::bail!(
+                "the loss is no longer a number at step {}: lower training.rate (now {rate}); the last checkpoint is \
+                 intact",
+                self.step
+            );
+        }
+        self.step += 1;
+        if let Some(average) = &mut self.average {
+            average.update(&self.joint.parameters, self.step, self.config.training.average);
+        }
+        self.seconds += start.elapsed().as_secs_f64();
+        let mut stopping = [f64::from(u8::from(stop(self.step)))];
+        self.team.sum(&mut stopping);
+        if self.evaluation_is_due() || self.step == self.steps {
+            ensure!(
+                self.team.agrees(&self.joint.parameters.values),
+                "the processes' weights are no longer the same at step {}: they must run the same program on the same kind \
+                 of machine; the last checkpoint is intact",
+                self.step
+            );
+        }
+        Ok((results, stopping[0] > 0.0))
+    }
+
+    /// Does the part of a process that does not lead, until the run ends. Gives the steps done.
+    ///
+    /// # Errors
+    /// If a step fails.
+    pub fn follow(&mut self, stop: impl Fn(u64) -> bool) -> anyhow::Result<u64> {
+        let mut batches = self.batches()?;
+        while let Some(batch) = batches.next_step() {
+            let (_, stopping) = self.advance(&batch, &stop)?;
+            batches.recycle(batch);
+            if stopping {
+                break;
+            }
+        }
+        Ok(self.step)
     }
 
     /// Trains until all steps are done or `stop`, asked after each step with the steps done, says so.
@@ -173,50 +281,35 @@ impl Run {
     /// # Errors
     /// If a file cannot be written or a step fails; the last checkpoint is intact then.
     pub fn train(&mut self, stop: impl Fn(u64) -> bool) -> anyhow::Result<Outcome> {
-        let folder = self.output.training().to_owned();
+        let output = self.output.take().context("only the leading process of a team writes a run's files")?;
+        let folder = output.training().to_owned();
         let place = || format!("{}", folder.display());
         // A kill at any later moment finds a checkpoint of this run to go on from, and a folder that takes no checkpoint
         // is noticed before time is spent.
-        self.checkpoint().write(&self.output.last_checkpoint())?;
+        self.checkpoint().write(&output.last_checkpoint())?;
         std::fs::write(folder.join("config.toml"), &self.config_text).with_context(place)?;
         let names = self.sets.iter().map(|s| s.name.clone()).collect();
         let mut progress = Progress::new(self.step, self.steps, &folder, names).with_context(place)?;
-        let half = (self.config.training.half_size * self.steps as f64) as u64;
-        let scale = move |step| if step < half { Scale::Half } else { Scale::Full };
-        let mut batches = Prefetch::new(self.loaders()?, self.step..self.steps, scale)?;
+        let mut batches = self.batches()?;
         let epoch_images = self.sets.iter().map(|s| s.len()).max().unwrap_or(1) as f64;
         let mut saved = Instant::now();
         while let Some(batch) = batches.next_step() {
-            let start = Instant::now();
             let rate = self.config.training.rate_at(self.step, self.steps);
-            let results = self.joint.step(&batch, rate, &self.config.training)?;
-            if results.iter().flatten().any(|r| !r.loss.is_finite()) {
-                anyhow::bail!(
-                    "the loss is no longer a number at step {}: lower training.rate (now {rate}); the last \
-                     checkpoint is intact",
-                    self.step
-                );
-            }
-            let images = batch.iter().map(|b| b.labels.len()).sum();
+            let (results, stopping) = self.advance(&batch, &stop)?;
+            let images = batch.iter().map(|b| b.labels.len()).sum::<usize>() * self.team.size();
             batches.recycle(batch);
-            self.step += 1;
-            self.seconds += start.elapsed().as_secs_f64();
             let epoch = self.step as f64 * self.config.training.batch as f64 / epoch_images;
             let waited = batches.waited().as_secs_f64();
             let at = At { step: self.step, epoch, rate, seconds: self.seconds, waited };
             progress.step(at, images, &results).with_context(place)?;
 
-            let evaluations = self.config.training.evaluations;
-            let due = |step: u64| step * evaluations / self.steps;
-            // At half size the running statistics are of no use at full size: nothing to evaluate yet.
-            if due(self.step) > due(self.step - 1) && self.step < self.steps && self.step > half {
+            if self.evaluation_is_due() {
                 let report = self.evaluate(self.config.training.evaluation_images, |_| {})?;
                 progress.evaluation(self.step, &report.tasks).with_context(place)?;
-                self.keep_best(&report)?;
+                self.keep_best(&report, &output)?;
             }
-            let stopping = stop(self.step);
             if stopping || saved.elapsed() >= self.checkpoint_every || self.step == self.steps {
-                self.checkpoint().write(&self.output.last_checkpoint())?;
+                self.checkpoint().write(&output.last_checkpoint())?;
                 saved = Instant::now();
             }
             if stopping && self.step < self.steps {
@@ -227,7 +320,7 @@ impl Run {
         progress.say("all steps done; evaluating every level on all test images");
         let report = self.evaluate(usize::MAX, |_| {})?;
         progress.evaluation(self.step, &report.tasks).with_context(place)?;
-        self.keep_best(&report)?;
+        self.keep_best(&report, &output)?;
         progress.finish();
         self.export(&report)?;
         // Pictures are no reason to call a finished run failed.
@@ -251,20 +344,29 @@ impl Run {
             values: self.joint.parameters.values.clone(),
             velocity: self.joint.velocity.clone(),
             running: self.joint.parameters.running.clone(),
+            average: self.average.clone(),
         }
     }
 
     /// Keeps the checkpoint with the best mean accuracy. The model folder is made from the last one all the same: choosing
     /// on test images would flatter it.
-    fn keep_best(&mut self, report: &Report) -> anyhow::Result<()> {
+    fn keep_best(&mut self, report: &Report, output: &Output) -> anyhow::Result<()> {
         let accuracies: Vec<f64> =
             report.tasks.iter().flat_map(|t| &t.levels).filter_map(|l| l.accuracy).collect();
         let mean = accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64;
         if self.best.is_none_or(|best| mean > best) {
             self.best = Some(mean);
-            self.checkpoint().write(&self.output.best_checkpoint())?;
+            self.checkpoint().write(&output.best_checkpoint())?;
         }
         Ok(())
+    }
+
+    /// What the model is made of.
+    fn parameters(&self) -> Cow<'_, Parameters> {
+        match &self.average {
+            Some(average) => Cow::Owned(average.of(&self.joint.parameters)),
+            None => Cow::Borrowed(&self.joint.parameters),
+        }
     }
 
     fn inputs(&self) -> Vec<Input> {
@@ -272,8 +374,9 @@ impl Run {
     }
 
     fn evaluate(&self, at_most: usize, tick: impl FnMut(usize)) -> anyhow::Result<Report> {
-        let parameters = &self.joint.parameters;
-        let mut engine = engines::cpu(&self.network, |id| Ok(export::shard(&self.network, parameters, id)?))?;
+        let parameters = self.parameters();
+        let mut engine =
+            engines::cpu(&self.network, |id| Ok(export::shard(&self.network, &parameters, id)?))?;
         evaluate::evaluate(&mut engine, &self.network, &self.inputs(), &self.tests, at_most, tick)
     }
 
@@ -293,9 +396,9 @@ impl Run {
                 level.accuracy = measured.map(|(percent, images)| Accuracy { percent, images, seeds: 1 });
             }
         }
-        let parameters = &self.joint.parameters;
+        let parameters = self.parameters();
         ModelFolder::write(&self.out, manifest, &self.network, |id| {
-            Ok(export::shard(&self.network, parameters, id)?)
+            Ok(export::shard(&self.network, &parameters, id)?)
         })?;
         Ok(())
     }
