@@ -87,6 +87,23 @@ export async function open(browser, link = "", options = {}) {
   return { page, errors, close: () => context.close() };
 }
 
+/** Has the engine's worker run `patch` first: for what no browser here does by itself. Needs a context that bypasses
+ * the page's content security policy. */
+export function patchWorker(page, patch) {
+  return page.addInitScript((patch) => {
+    const Plain = Worker;
+    const module = (code) => URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+    window.Worker = class extends Plain {
+      constructor(address, how) {
+        const first = module(`(${patch})()`);
+        const then = new URL(address, location.href).href;
+        // Imports run in their order.
+        super(module(`import "${first}"; import "${then}";`), how);
+      }
+    };
+  }, String(patch));
+}
+
 /** The card of a task. */
 export function card(page, task) {
   return page.getByTestId(`answer-${task}`);

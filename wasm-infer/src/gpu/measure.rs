@@ -11,8 +11,10 @@ use futures_channel::oneshot;
 /// A layer is repeated for about so many milliseconds: less drowns in the cost of a submit.
 const ENOUGH: f64 = 2.0;
 /// Repetitions of the first trial, which tells how many are enough, and the most.
-const TRIAL: u32 = 4;
+const TRIAL: u32 = 2;
 const MOST: u32 = 128;
+/// So many images tell what there is to tell of a large batch.
+const IMAGES: usize = 16;
 /// How often that is done; the shortest counts.
 const ROUNDS: usize = 2;
 
@@ -24,8 +26,12 @@ impl GpuEngine {
             return;
         }
         for (conv, norm) in program::convolutions(&planned.plan) {
-            let layer = program::layer(&planned.plan, conv, images, norm, |_, _| 0);
-            let (candidates, shape) = (candidates(&self.gpu, &layer), layer.shape());
+            let layer = |images| program::layer(&planned.plan, conv, images, norm, |_, _| 0);
+            let shape = layer(images).shape();
+            // Unless that makes another shape of it.
+            let few = images.min(IMAGES);
+            let images = if layer(few).shape() == shape { few } else { images };
+            let candidates = candidates(&self.gpu, &layer(images));
             if candidates.len() < 2 || self.gpu.tuning().knows(&shape) {
                 continue;
             }

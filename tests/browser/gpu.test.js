@@ -1,0 +1,85 @@
+// Graphics processors that no machine here has: one that computes wrongly, one that is too small, one that is real.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { answer, launch, open, patchWorker, served } from "./page.js";
+
+const LONG = 240_000;
+
+let browser;
+
+before(async () => {
+  browser = await launch({ webgpu: true });
+});
+
+after(() => browser.close());
+
+const patched = (patch) => ({ bypassCSP: true, before: (page) => patchWorker(page, patch) });
+
+/** The page answers on the CPU and says why. */
+async function fallsBack(patch, why) {
+  const { page, errors, close } = await open(browser, "#engine=webgpu", patched(patch));
+  const { model } = await served(page);
+  await answer(page, model.tasks[0].name, 1, LONG);
+  const line = await page.getByTestId("engine-line").textContent();
+  assert.match(line, /^Processor \(CPU\).*since WebGPU finds no usable graphics processor/);
+  assert.match(await page.locator("#view-details").textContent(), why);
+  assert.deepEqual(errors, []);
+  await close();
+}
+
+test("a GPU that computes wrongly is found out, and the CPU takes over", { timeout: LONG }, async () => {
+  await fallsBack(() => {
+    const make = GPUDevice.prototype.createShaderModule;
+    // Without its ReLU no convolution is right.
+    GPUDevice.prototype.createShaderModule = function (how) {
+      return make.call(this, { ...how, code: how.code.replace("max(value, vec4<f32>(0.0))", "value") });
+    };
+  }, /fails the self-test.*no kernel.*differ from the CPU/);
+});
+
+test("a GPU that is too small is told, and the CPU takes over", { timeout: LONG }, async () => {
+  await fallsBack(() => {
+    Object.defineProperty(GPUSupportedLimits.prototype, "maxComputeInvocationsPerWorkgroup", {
+      get: () => 32,
+    });
+  }, /too small: threads of a workgroup may be 32, needed are 64/);
+});
+
+test("on a GPU that says it is real every kernel is tried and measured, and the next visit knows", {
+  timeout: 2 * LONG,
+}, async () => {
+  const pretend = () => {
+    const told = { vendor: "test", architecture: "pretended", description: "", isFallbackAdapter: false };
+    for (const [key, value] of Object.entries(told))
+      Object.defineProperty(GPUAdapterInfo.prototype, key, { get: () => value });
+    // A real one does in the time allowed for measuring what this one takes ten times as long for.
+    const now = performance.now.bind(performance);
+    performance.now = () => now() / 10;
+  };
+  const { page, errors, close } = await open(browser, "#engine=webgpu&level=1", patched(pretend));
+  const { model } = await served(page);
+  const [task] = model.tasks;
+  const said = await answer(page, task.name, 1, LONG);
+  const chosen = () => page.getByTestId("kernels").locator("tbody tr").allTextContents();
+  const first = await chosen();
+  assert.ok(
+    first.some((row) => /measured now/.test(row)),
+    `${first}`,
+  );
+  assert.equal(await page.getByTestId("dropped").count(), 0, "every kernel passes the self-test");
+
+  await page.reload();
+  assert.equal(await answer(page, task.name, 1, LONG), said);
+  const again = await chosen();
+  const kept = (row) => row.replace("measured now", "kept from an earlier visit");
+  first.forEach((row, n) => {
+    if (/measured now/.test(row)) assert.equal(again[n], kept(row));
+  });
+  assert.deepEqual(errors, []);
+  await close();
+
+  const cpu = await open(browser, "#engine=cpu");
+  assert.equal(await answer(cpu.page, task.name, 1), said);
+  await cpu.close();
+});
