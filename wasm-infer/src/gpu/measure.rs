@@ -22,7 +22,9 @@ impl GpuEngine {
     /// Measures those of the level's layers that nothing is known of, as far as the time allowed goes. The level's shards
     /// are on the GPU. What cannot be measured is left to the rule.
     pub(super) async fn measure(&self, planned: &Planned, images: usize) {
-        if self.choice != Choice::Fastest || !self.gpu.measures() {
+        let key = (planned.plan.task, planned.plan.level, images);
+        let settled = self.state.borrow().programs.contains_key(&key);
+        if settled || self.choice != Choice::Fastest || !self.gpu.measures() {
             return;
         }
         for (conv, norm) in program::convolutions(&planned.plan) {

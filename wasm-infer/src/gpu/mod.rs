@@ -230,6 +230,9 @@ impl GpuEngine {
     /// Brings the level's shards to the GPU.
     async fn upload(&self, plan: &Plan) -> Result<(), EngineError> {
         let shards = plan.shards();
+        if self.state.borrow().weights.on_gpu(&shards) {
+            return Ok(());
+        }
         loop {
             let stage = || self.state.borrow_mut().weights.stage(&self.gpu, &shards);
             let (staged, outcome) = self.gpu.watch(stage);
@@ -300,16 +303,17 @@ impl GpuEngine {
         images: usize,
     ) -> Result<Arc<Program>, EngineError> {
         let Planned { plan, slots, .. } = planned;
+        let key = (plan.task, plan.level, images);
+        // It goes with the maps that it names.
+        if let Some(program) = state.programs.get(&key) {
+            return Ok(program.clone());
+        }
         let choose = |(_, layer): (&Conv, Layer)| {
             let (variant, _) = self.gpu.tuning().choose(&self.gpu, &layer, self.choice);
             (variant, layer.sum_bytes(variant))
         };
         let (variants, sums): (Vec<_>, Vec<_>) = layers(plan, images).map(choose).unzip();
         self.make_room(state, planned, images, sums.into_iter().max().unwrap_or(0));
-        let key = (plan.task, plan.level, images);
-        if let Some(program) = state.programs.get(&key) {
-            return Ok(program.clone());
-        }
         let (weights, maps, sums) = (&state.weights, &state.maps[..], state.sums.as_ref());
         let job = Job { gpu: &self.gpu, plan, slots, images, weights, maps, sums };
         let program = Arc::new(Program::new(&self.gpu, &state.other_account, job.level(&variants)?)?);

@@ -88,9 +88,19 @@ pub(super) async fn network(gpu: &Arc<Gpu>) -> Result<Option<String>, EngineErro
 
 /// Weights that keep the activations alive.
 pub(super) fn shard(network: &Network, id: ShardId, random: &mut Random) -> Result<Shard, EngineError> {
+    shard_within(network, id, random, 0.3)
+}
+
+/// Numbers from `-bound` to `bound`, the scales 0.6 more.
+pub(super) fn shard_within(
+    network: &Network,
+    id: ShardId,
+    random: &mut Random,
+    bound: f32,
+) -> Result<Shard, EngineError> {
     let mut tensors = Vec::new();
     for spec in network.tensors(id)? {
-        tensors.push(random.vec(spec.shape.iter().product(), 0.3));
+        tensors.push(random.vec(spec.shape.iter().product(), bound));
     }
     Ok(match id {
         ShardId::Stem { .. } => Shard::Stem(tensors.remove(0)),

@@ -33,12 +33,8 @@ fn network() -> Network {
 
 /// Both engines with every shard.
 fn engines(gpu: Arc<Gpu>) -> (GpuEngine, CpuEngine) {
-    engines_with(gpu, Choice::Fastest)
-}
-
-fn engines_with(gpu: Arc<Gpu>, choice: Choice) -> (GpuEngine, CpuEngine) {
     let network = network();
-    let engine = GpuEngine::with_choice(gpu, network.clone(), choice);
+    let engine = GpuEngine::new(gpu, network.clone());
     let mut reference = CpuEngine::new(network.clone());
     let mut random = Random::new(3);
     for id in network.shards() {
@@ -283,15 +279,43 @@ fn the_fastest_kernels_are_measured_and_remembered() {
     }
 }
 
+/// Whole networks: units of unequal width, odd sizes, both strides, four stages, every level.
 #[test]
-fn a_variant_can_be_asked_for() {
+fn every_variant_runs_networks_as_the_cpu_does() {
     let gpu = Arc::new(every_kernel());
-    let x = images(3);
-    let expected = engines(gpu.clone()).1.run(0, 2, &x, 3).expect("runs");
-    for variant in Variant::ALL {
-        let (engine, _) = engines_with(gpu.clone(), Choice::Always(variant));
-        assert_near(&pollster::block_on(engine.run(0, 2, &x, 3)).expect("runs"), &expected);
-        let kernels = engine.kernels(0, 2, 3).expect("a level");
-        assert!(kernels.iter().any(|k| k.variant == variant && k.origin == Origin::Forced), "{kernels:?}");
+    let networks = [
+        ("wrn-8-1", "3", 17, 3),
+        ("wrn-8-2", "1/2,1/4,1/4", 9, 1),
+        ("wrn-8-1", "2", 33, 1),
+        ("wrn-8-1", "1", 5, 8),
+        ("resnet-10", "4", 12, 2),
+    ];
+    for (backbone, split, size, count) in networks {
+        let split = Split::parse(split).expect("units");
+        let order = order::default_orders(split.units(), 1).expect("one task").remove(0);
+        let tasks = vec![TaskSpec { classes: 3, input_size: size, order }];
+        let network = Network::new(backbone.parse().expect("a backbone"), split, tasks).expect("a network");
+        let mut reference = CpuEngine::new(network.clone());
+        let mut random = Random::new(7);
+        let mut shards = Vec::new();
+        for id in network.shards() {
+            // Smaller weights than the self-test's: the widest of these networks sums up far more of them.
+            let shard = selftest::shard_within(&network, id, &mut random, 0.05).expect("a shard");
+            reference.insert(id, shard.clone()).expect("it fits");
+            shards.push((id, shard));
+        }
+        let x = random.vec(count * size * size * 3, 1.0);
+        for variant in Variant::ALL {
+            let engine = GpuEngine::with_choice(gpu.clone(), network.clone(), Choice::Always(variant));
+            shards.iter().for_each(|(id, s)| engine.insert(*id, s.clone()).expect("it fits"));
+            for level in 1..=network.levels() {
+                let kernels = engine.kernels(0, level, count).expect("a level");
+                assert!(kernels.iter().any(|k| k.variant == variant && k.origin == Origin::Forced));
+                let found = pollster::block_on(engine.run(0, level, &x, count)).expect("runs");
+                let expected = reference.run(0, level, &x, count).expect("runs");
+                let error = trial::distance(&found, &expected);
+                assert!(error < 1e-4, "{variant:?}, {backbone}, {size}, level {level}: {error:.1e}");
+            }
+        }
     }
 }
