@@ -98,6 +98,16 @@ pub enum DefinitionError {
         /// How many there are.
         count: usize,
     },
+    /// Too many combinations of the tasks' levels to search them all.
+    #[error("{tasks} tasks of {levels} levels each: more than {max} combinations are not searched")]
+    Combinations {
+        /// Tasks.
+        tasks: usize,
+        /// Levels of each.
+        levels: usize,
+        /// The most combinations.
+        max: usize,
+    },
     /// A budget that cannot be read.
     #[error("budget {found:?}: expected parameters such as 2M or 1900000, or bytes such as 8MB or 7.5MiB")]
     Budget {

@@ -15,6 +15,7 @@
 //! | [`plan`] | one level of one task as a straight list of operations |
 //! | [`cost`] | parameters, bytes, multiply-accumulates, activation bytes of a plan |
 //! | [`budget`] | which level a memory budget buys |
+//! | [`combination`] | which levels of several tasks one budget buys |
 //! | [`shard`] | one file of weights: its tensors, reading, writing |
 //! | [`manifest`] | `model.json` |
 //! | [`folder`] | a model folder on disk (native only) |
@@ -22,6 +23,7 @@
 
 pub mod backbone;
 pub mod budget;
+pub mod combination;
 pub mod cost;
 pub mod error;
 #[cfg(not(target_arch = "wasm32"))]
@@ -36,6 +38,7 @@ pub mod unit;
 
 pub use backbone::Backbone;
 pub use budget::Budget;
+pub use combination::Combination;
 pub use cost::Costs;
 pub use error::{DefinitionError, ModelError};
 pub use manifest::Manifest;

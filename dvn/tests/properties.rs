@@ -2,7 +2,7 @@
 
 use dvn::plan::{Op, Weights};
 use dvn::shard::{LevelParameters, Norm};
-use dvn::{Backbone, Network, Shard, ShardId, Split, TaskSpec, Unit};
+use dvn::{Backbone, Budget, Network, Shard, ShardId, Split, TaskSpec, Unit};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
@@ -48,6 +48,31 @@ fn filled(network: &Network, id: ShardId) -> Shard {
             Shard::Level(LevelParameters { norms, classifier_weight, classifier_bias })
         }
     }
+}
+
+/// Numbers that a level of each task keep together: every weight of the whole backbone that one of them uses is marked,
+/// pair of channels by pair of channels.
+fn marked(n: &Network, levels: &[usize]) -> u64 {
+    let mut count = 0;
+    for layer in n.layers() {
+        let mut used = vec![false; layer.inputs * layer.outputs];
+        for (t, &l) in levels.iter().enumerate() {
+            let units = &n.tasks()[t].order[..l];
+            let channels = |width: usize| -> Vec<usize> {
+                units.iter().flat_map(|&u| n.split().range(width, u)).collect()
+            };
+            for o in channels(layer.outputs) {
+                channels(layer.inputs).into_iter().for_each(|i| used[o * layer.inputs + i] = true);
+            }
+        }
+        count += 9 * used.into_iter().filter(|&u| u).count();
+    }
+    for (t, &l) in levels.iter().enumerate() {
+        let plan = n.plan(t, l).unwrap();
+        let outputs: Vec<usize> = plan.convs().map(|c| plan.tensor(c.output).channels).collect();
+        count += 27 * outputs[0] + 2 * outputs.iter().sum::<usize>() + (plan.features() + 1) * plan.classes();
+    }
+    count as u64
 }
 
 proptest! {
@@ -161,6 +186,40 @@ proptest! {
             let shard = filled(&n, id);
             let bytes = n.encode(id, &shard).unwrap();
             prop_assert_eq!(n.decode(id, &bytes).unwrap(), shard);
+        }
+    }
+}
+
+proptest! {
+    // Marking every weight takes its time.
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn every_budget_buys_the_best_combination(n in networks(), seed in any::<u64>()) {
+        // Steps of a quarter, so that some are equal and sums are exact.
+        let value = |task: usize, level: usize| (seed.rotate_left((7 * task + 3 * level) as u32) % 64) as f64 / 4.0;
+        let front = n.combinations(value).unwrap();
+        // Every combination there is, its numbers marked one by one.
+        let mut all = vec![vec![]];
+        for _ in n.tasks() {
+            all = all.into_iter().flat_map(|c: Vec<usize>| {
+                (1..=n.levels()).map(move |l| c.iter().copied().chain([l]).collect())
+            }).collect();
+        }
+        let all: Vec<(Vec<usize>, u64, f64)> = all.into_iter().map(|levels| {
+            let sum: f64 = levels.iter().enumerate().map(|(t, &l)| value(t, l)).sum();
+            (levels.clone(), marked(&n, &levels), sum)
+        }).collect();
+        for &(_, parameters, _) in &all {
+            for parameters in [parameters - 1, parameters] {
+                let best = all.iter().filter(|c| c.1 <= parameters)
+                    .max_by(|a, b| a.2.total_cmp(&b.2).then(b.1.cmp(&a.1)));
+                let found = Budget { parameters }.combination(&front);
+                prop_assert_eq!(found.map(|c| (c.parameters, c.value)), best.map(|c| (c.1, c.2 / n.tasks().len() as f64)));
+                if let Some(found) = found {
+                    prop_assert!(all.iter().any(|c| c.0 == found.levels && c.1 == found.parameters));
+                }
+            }
         }
     }
 }

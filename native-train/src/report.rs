@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use dvn::manifest::Manifest;
-use dvn::{DefinitionError, Network};
+use dvn::{Combination, DefinitionError, Network};
 use serde::{Deserialize, Serialize};
 
 /// One task's levels; the shape of all JSON about models is `{"tasks": [TaskReport]}`.
@@ -38,11 +38,28 @@ pub struct LevelReport {
     pub ms_per_image: Option<f64>,
 }
 
+/// A level of every task, resident together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CombinationReport {
+    /// Of every task in turn, from 1.
+    pub levels: Vec<usize>,
+    /// Everything counted, blocks that several tasks use once.
+    pub parameters: u64,
+    /// 4 per parameter.
+    pub bytes: u64,
+    /// Mean of the tasks, percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+}
+
 /// All tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// In order.
     pub tasks: Vec<TaskReport>,
+    /// What a budget buys that all tasks share ([`Network::combinations`]); of a model of several tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub together: Vec<CombinationReport>,
 }
 
 impl Report {
@@ -70,7 +87,7 @@ impl Report {
             }
             tasks.push(TaskReport { name: name.clone(), levels });
         }
-        Ok(Report { tasks })
+        Ok(Report { tasks, together: Vec::new() })
     }
 
     /// What a manifest says.
@@ -85,6 +102,19 @@ impl Report {
                 level.accuracy = from.accuracy.map(|a| a.percent);
                 level.images = from.accuracy.map(|a| a.images);
             }
+        }
+        if manifest.tasks.len() > 1 {
+            let combinations = match manifest.combinations(network) {
+                Err(DefinitionError::Combinations { .. }) => Vec::new(),
+                found => found?,
+            };
+            let about = |c: Combination| CombinationReport {
+                levels: c.levels,
+                parameters: c.parameters,
+                bytes: 4 * c.parameters,
+                accuracy: manifest.measured().then_some(c.value),
+            };
+            report.together = combinations.into_iter().map(about).collect();
         }
         Ok(report)
     }
@@ -132,6 +162,26 @@ impl Report {
             } else {
                 CellAlignment::Right
             });
+        }
+        table.to_string()
+    }
+
+    /// What a budget buys that all tasks share, as a table for people.
+    pub fn together_table(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_BORDERS_ONLY);
+        let names: Vec<&str> = self.tasks.iter().map(|t| t.name.as_str()).collect();
+        table.set_header([&format!("levels of {}", names.join(", ")), "parameters", "MB", "mean accuracy"]);
+        for c in &self.together {
+            table.add_row([
+                c.levels.iter().map(usize::to_string).collect::<Vec<_>>().join(" "),
+                thousands(c.parameters),
+                format!("{:.2}", c.bytes as f64 / 1e6),
+                c.accuracy.map_or("-".to_owned(), |a| format!("{a:.2} %")),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
         }
         table.to_string()
     }

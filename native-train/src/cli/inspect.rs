@@ -48,6 +48,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             outln!("made by {}: {}, seed {}, {:.1} epochs", t.program, t.command, t.seed, t.epochs);
         }
     }
-    print(&Report::of_manifest(manifest, network)?, args.json)?;
+    let report = Report::of_manifest(manifest, network)?;
+    print(&report, args.json)?;
+    if !args.json && !report.together.is_empty() {
+        outln!("all tasks under one budget, blocks that several use counted once:");
+        outln!("{}", report.together_table());
+    }
     Ok(ExitCode::SUCCESS)
 }
