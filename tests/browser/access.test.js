@@ -45,8 +45,14 @@ for (const [width, viewport] of [
       await page.getByTestId("notice").waitFor();
       await page.getByText("The blocks as a table").click();
       assert.deepEqual(await faults(page), []);
-      const wider = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-      assert.equal(wider, false, "nothing sticks out sideways");
+      const wider = () => page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+      assert.equal(await wider(), false, "nothing sticks out sideways");
+      await page.getByTestId("share").check();
+      await page.getByTestId("budget").focus();
+      await page.keyboard.press("Home");
+      for (const task of model.tasks) await answer(page, task.name, 1);
+      assert.deepEqual(await faults(page), [], "with a budget that all tasks share");
+      assert.equal(await wider(), false, "nor with a budget that all tasks share");
       assert.deepEqual(errors, []);
       await close();
     });

@@ -1,4 +1,5 @@
-// Graphics processors that no machine here has: one that computes wrongly, one that is too small, one that is real.
+// Graphics processors that no machine here has: one that computes wrongly, one that is too small, one that goes away
+// twice, one that is real.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -44,6 +45,54 @@ test("a GPU that is too small is told, and the CPU takes over", { timeout: LONG 
       get: () => 32,
     });
   }, /too small: threads of a workgroup may be 32, needed are 64/);
+});
+
+test("a GPU that is lost is asked for once more, then the CPU takes over", {
+  timeout: 2 * LONG,
+}, async () => {
+  const fragile = () => {
+    const devices = [];
+    const request = GPUAdapter.prototype.requestDevice;
+    GPUAdapter.prototype.requestDevice = async function (...how) {
+      const device = await request.apply(this, how);
+      devices.push(device);
+      return device;
+    };
+    new BroadcastChannel("lose").onmessage = () => {
+      for (const device of devices) device.destroy();
+    };
+  };
+  const { page, close } = await open(browser, "#engine=webgpu", patched(fragile));
+  const { model, strip } = await served(page);
+  const [task] = model.tasks;
+  await page.getByText(task.title, { exact: true }).first().click();
+  await answer(page, task.name, 1, LONG);
+  const line = page.getByTestId("engine-line");
+  /** Loses the device, then needs it for a picture. */
+  const lose = async (picture) => {
+    await page.evaluate(() => new BroadcastChannel("lose").postMessage("now"));
+    await page.locator(`[id="thumb-${picture.file}"]`).click();
+  };
+  await lose(strip[3]);
+  await line.getByText("was lost and the engine started again").waitFor({ timeout: LONG });
+  assert.match(await line.textContent(), /^Graphics processor/);
+  const second = await answer(page, task.name, 1, LONG);
+
+  await lose(strip[5]);
+  await line.getByText("was lost again").waitFor({ timeout: LONG });
+  assert.match(await line.textContent(), /^Processor \(CPU\)/);
+  const third = await answer(page, task.name, 1);
+  await close();
+
+  const cpu = await open(browser, "#engine=cpu");
+  for (const [picture, said] of [
+    [strip[3], second],
+    [strip[5], third],
+  ]) {
+    await cpu.page.locator(`[id="thumb-${picture.file}"]`).click();
+    assert.equal(await answer(cpu.page, task.name, 1), said);
+  }
+  await cpu.close();
 });
 
 test("on a GPU that says it is real every kernel is tried and measured, and the next visit knows", {

@@ -129,6 +129,21 @@ export async function served(page) {
   });
 }
 
+/** A built-in picture's file. */
+export async function original(page, file) {
+  const bytes = await page.evaluate(
+    async (file) => [...new Uint8Array(await (await fetch(`strip/${file}`)).arrayBuffer())],
+    file,
+  );
+  return Buffer.from(bytes);
+}
+
+/** What a task's card says of the chosen picture at a level: the class and its share. */
+export async function said(page, task, level) {
+  const name = await answer(page, task, level);
+  return `${name} ${await card(page, task).locator(".top-class .share").textContent()}`;
+}
+
 /** A built-in picture, enlarged eight times, as a file of a type: what a visitor may have saved. */
 export async function enlarged(page, file, type) {
   const bytes = await page.evaluate(

@@ -180,12 +180,20 @@ test("a link holds the moment, and Back returns to the one before", async () => 
   await answer(page, first.name, 1);
 });
 
-test("every level is timed, and the table beside the chart says so", async () => {
+test("every level is timed, though not while the tab is hidden, and the table says so", async () => {
   const [task] = tasks();
   await answer(page, task.name, 1);
   await page.getByRole("button", { name: "Measure every level" }).click();
   const table = page.getByRole("table", { name: "Accuracy against time" });
   const cells = table.locator("tbody td:nth-child(2)", { hasText: /ms|s$/ });
+  await cells.first().waitFor();
+  await hide(true);
+  const before = await cells.count();
+  // Longer than the longest measurement of a level.
+  await page.waitForTimeout(2000);
+  assert.equal(await cells.count(), before, "nothing is timed in a hidden tab");
+  assert.ok(before < tasks().length * deepest(), "hidden in time");
+  await hide(false);
   const all = tasks().length * deepest();
   await page.waitForFunction(
     (all) =>
@@ -199,6 +207,14 @@ test("every level is timed, and the table beside the chart says so", async () =>
   );
   assert.equal(await cells.count(), all);
 });
+
+/** Tells the page that its tab is hidden, or seen again: a headless browser has no other tab to go to. */
+function hide(hidden) {
+  return page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+}
 
 /** The first task's built-in picture that the whole network is surest of, among those it names rightly. */
 async function surest() {

@@ -4,7 +4,8 @@
 //! inserted and freed and other runs begun.
 
 use crate::gpu::{Gpu, GpuOptions, LayerKernel, Origin};
-use dvn::{Manifest, Network, ShardId};
+use dvn::{Combination, DefinitionError, Manifest, Network, ShardId};
+use js_sys::Reflect;
 use serde_json::json;
 use std::fmt::Display;
 use std::rc::Rc;
@@ -66,6 +67,17 @@ export interface ShardInfo {
   sha256: string;
 }
 
+/** A level for every task, resident together. */
+export interface CombinationInfo {
+  levels: number[];
+  /** Numbers that inference must keep for all of them; blocks that several tasks use are counted once. */
+  parameters: number;
+  /** 4 per parameter. */
+  bytes: number;
+  /** Mean test accuracy in percent, where every level's was measured. */
+  accuracy?: number;
+}
+
 /** The content of model.json, and what follows from it. */
 export interface ModelInfo {
   format: "dvn-model";
@@ -76,6 +88,11 @@ export interface ModelInfo {
   units: number[];
   tasks: TaskInfo[];
   shards: ShardInfo[];
+  /**
+   * What one budget shared by all tasks buys: the combinations worth having, fewest parameters first. Empty where
+   * there are too many to search.
+   */
+  together: CombinationInfo[];
   training?: { command: string; program: string; seed: number; epochs: number };
 }
 
@@ -113,6 +130,7 @@ pub struct Model(Rc<Parsed>);
 
 #[derive(Debug)]
 struct Parsed {
+    json: String,
     manifest: Manifest,
     network: Network,
 }
@@ -122,21 +140,40 @@ impl Model {
     /// Reads model.json and checks it.
     pub fn parse(json: &str) -> Result<Model, JsError> {
         let (manifest, network) = Manifest::parse(json.as_bytes()).map_err(js)?;
-        Ok(Model(Rc::new(Parsed { manifest, network })))
+        Ok(Model(Rc::new(Parsed { json: json.to_owned(), manifest, network })))
     }
 
-    /// Everything that model.json says, and each level's activation_bytes.
+    /// Everything that model.json says, each level's activation_bytes, and what the tasks get when they share a budget.
     #[wasm_bindgen(unchecked_return_type = "ModelInfo")]
     pub fn describe(&self) -> Result<JsValue, JsError> {
-        let Parsed { manifest, network } = &*self.0;
-        let mut info = serde_json::to_value(manifest).map_err(js)?;
-        for (task, described) in manifest.tasks.iter().enumerate() {
-            for (l, level) in described.levels.iter().enumerate() {
-                let plan = network.plan(task, level.level).map_err(js)?;
-                info["tasks"][task]["levels"][l]["activation_bytes"] = plan.costs().activation_bytes.into();
+        let Parsed { json, manifest, network } = &*self.0;
+        let info = js_sys::JSON::parse(json).map_err(|_| JsError::new("the description is no JSON"))?;
+        for task in 0..manifest.tasks.len() {
+            for level in 1..=network.levels() {
+                let about =
+                    at(&at(&at(&info, "tasks")?, task)?, "levels").and_then(|all| at(&all, level - 1))?;
+                let bytes = network.plan(task, level).map_err(js)?.costs().activation_bytes;
+                set(&about, "activation_bytes", bytes as f64)?;
             }
         }
-        js_sys::JSON::parse(&info.to_string()).map_err(|_| JsError::new("the description is no JSON"))
+        let combinations = match manifest.combinations(network) {
+            Err(DefinitionError::Combinations { .. }) => vec![],
+            found => found.map_err(js)?,
+        };
+        let together = js_sys::Array::new();
+        for Combination { levels, parameters, value } in combinations {
+            let about = js_sys::Object::new();
+            let levels: js_sys::Array = levels.into_iter().map(|l| JsValue::from(l as u32)).collect();
+            set(&about, "levels", levels)?;
+            set(&about, "parameters", parameters as f64)?;
+            set(&about, "bytes", 4.0 * parameters as f64)?;
+            if manifest.measured() {
+                set(&about, "accuracy", value)?;
+            }
+            together.push(&about);
+        }
+        set(&info, "together", together)?;
+        Ok(info)
     }
 
     /// The files that a level needs, in the order of their first use. Tasks count from 0, levels from 1.
@@ -301,6 +338,16 @@ fn origin_name(origin: Origin) -> &'static str {
         Origin::Kept => "kept",
         Origin::Forced => "forced",
     }
+}
+
+/// A field of an object, or an element of an array.
+fn at(object: &JsValue, key: impl Into<JsValue>) -> Result<JsValue, JsError> {
+    Reflect::get(object, &key.into()).map_err(|_| JsError::new("the description has another shape"))
+}
+
+fn set(object: &JsValue, key: &str, value: impl Into<JsValue>) -> Result<(), JsError> {
+    let done = Reflect::set(object, &key.into(), &value.into());
+    done.map(|_| ()).map_err(|_| JsError::new("the description has another shape"))
 }
 
 fn js(error: impl Display) -> JsError {

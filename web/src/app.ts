@@ -2,10 +2,11 @@
 
 import { Client } from "./client.ts";
 import { Gallery } from "./gallery.ts";
-import { levelFor, stops } from "./logic/budget.ts";
+import { Jobs } from "./jobs.ts";
+import { canShare, levelsFor, stopFor, stops } from "./logic/budget.ts";
 import { type Moment, readLink, type View, writeLink } from "./logic/link.ts";
 import { keepRecord, keptRecord } from "./logic/record.ts";
-import { timing } from "./logic/statistics.ts";
+import { Stopwatch } from "./measuring.ts";
 import { answerKey, emptyState, type Job, type Picture, type State, spotKey } from "./state.ts";
 import { type EngineWish, Fault, type FromWorker, type Spot } from "./worker/protocol.ts";
 
@@ -19,22 +20,20 @@ export class App {
   readonly state: State = emptyState();
   readonly gallery: Gallery;
   private readonly client: Client;
+  private readonly stopwatch: Stopwatch;
+  private readonly jobs: Jobs;
   private readonly listeners = new Set<() => void>();
   private told = false;
   /** Cancels what an older wish is still loading. */
   private wishing = new AbortController();
-  private jobbing: AbortController | undefined;
   private measuring: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     this.client = new Client((event) => this.onEvent(event));
     this.gallery = new Gallery(this.state, this.client, () => this.changed());
+    this.jobs = new Jobs(this.state, () => this.changed());
+    this.stopwatch = new Stopwatch(this.client);
     addEventListener("popstate", () => void this.follow(readLink(location.hash)));
-    // A hidden tab is slowed down by the browser, so nothing was timed in it.
-    document.addEventListener("visibilitychange", () => {
-      if (!document.hidden && !this.state.working)
-        void this.measureQuietly(this.spots(), this.wishing.signal);
-    });
   }
 
   subscribe(listener: () => void): () => void {
@@ -71,12 +70,23 @@ export class App {
     await this.follow(moment);
   }
 
-  /** The levels of the tasks that are answered, as the budget buys them. */
+  /** Whether all tasks share the budget now. */
+  sharing(): boolean {
+    const { share, task, info } = this.state;
+    return share && task === undefined && canShare(info);
+  }
+
+  /** The level of every task, as the budget buys them. */
+  levels(): number[] {
+    const { info, budget } = this.state;
+    return info ? levelsFor(info, budget, this.sharing()) : [];
+  }
+
+  /** The levels of the tasks that are answered. */
   spots(): Spot[] {
-    const { info, budget, task: only } = this.state;
-    return (info?.tasks ?? [])
-      .map((task, index) => ({ task: index, level: levelFor(task, budget) }))
-      .filter(({ task }) => only === undefined || only === task);
+    const { task: only } = this.state;
+    const all = this.levels().map((level, task) => ({ task, level }));
+    return all.filter(({ task }) => only === undefined || only === task);
   }
 
   picture(): Picture | undefined {
@@ -94,6 +104,15 @@ export class App {
 
   setTask(task: number | undefined): void {
     this.state.task = task;
+    this.suitBudget();
+    this.remember(true);
+    void this.answer();
+  }
+
+  /** Lets all tasks share the budget, or gives it to each of them. */
+  setShare(share: boolean): void {
+    this.state.share = share;
+    this.suitBudget();
     this.remember(true);
     void this.answer();
   }
@@ -163,7 +182,7 @@ export class App {
   /** Measures every level. */
   async timeAll(): Promise<void> {
     const spots = this.everySpot();
-    await this.asJob("times", spots.length, async (signal, step) => {
+    await this.jobs.run("times", spots.length, async (signal, step) => {
       for (const spot of spots) {
         await this.measure(spot, signal);
         step(1);
@@ -172,7 +191,7 @@ export class App {
   }
 
   stopJob(): void {
-    this.jobbing?.abort();
+    this.jobs.stop();
   }
 
   // How it comes about.
@@ -198,13 +217,25 @@ export class App {
     if (!state.info) return;
     const task = state.info.tasks.findIndex((task) => task.name === moment.task);
     state.task = task < 0 ? undefined : task;
-    const least = state.stops[0]?.parameters ?? 0;
-    const most = state.stops.at(-1)?.parameters ?? 0;
-    const stop = state.stops.find((stop) => stop.level === moment.level);
-    const wanted = stop?.parameters ?? moment.budget ?? (state.budget || least);
-    state.budget = Math.min(most, Math.max(least, wanted));
+    state.share = moment.share ?? false;
+    state.budget = moment.budget ?? state.budget;
+    this.suitBudget();
+    // A level of its own is what a budget buys where it is not shared.
+    const stop = this.sharing() || !moment.level ? undefined : state.stops[moment.level - 1];
+    if (stop) state.budget = stop.parameters;
     const shown = state.pictures.find((picture) => picture.id === moment.image);
     state.current = shown?.id ?? state.current ?? state.pictures[0]?.id;
+  }
+
+  /** Brings the slider's stops and the budget to whoever the budget is for. */
+  private suitBudget(): void {
+    const { state } = this;
+    if (!state.info) return;
+    state.stops = stops(state.info, this.sharing());
+    const least = state.stops[0]?.parameters ?? 0;
+    const most = state.stops.at(-1)?.parameters ?? 0;
+    state.budget = Math.min(most, Math.max(least, state.budget));
+    if (this.sharing()) state.budget = stopFor(state.stops, state.budget).parameters;
   }
 
   /** Opens the model with the engine that is wished for, and answers. */
@@ -226,7 +257,6 @@ export class App {
       state.info = info;
       state.engine = engine;
       state.kernels = undefined;
-      state.stops = stops(info);
       await this.gallery.suit(info);
       this.take(moment);
     } catch (error) {
@@ -248,7 +278,10 @@ export class App {
     state.memory = { ...state.memory, files: [], bytes: 0, activationBytes: 0 };
   }
 
-  /** Loads what the budget buys and answers for the current picture. The newest wish wins. */
+  /**
+   * Loads what the budget buys and answers for the current picture, task by task: the first answer waits for its own
+   * level only. The newest wish wins.
+   */
   private async answer(): Promise<void> {
     const { state, client } = this;
     this.wishing.abort();
@@ -264,6 +297,7 @@ export class App {
       const picture = this.picture();
       if (picture) await this.gallery.look(picture);
       for (const spot of spots) {
+        await client.ask("load", spot, signal);
         if (picture) await this.run([picture], spot, signal);
         if (signal.aborted) return;
       }
@@ -313,13 +347,12 @@ export class App {
   }
 
   private async measure(spot: Spot, signal: AbortSignal): Promise<void> {
-    const { state, client } = this;
+    const { state } = this;
     const key = spotKey(spot.task, spot.level);
+    if (state.times.has(key)) return;
     const size = state.info?.tasks[spot.task]?.input.size ?? 0;
-    if (state.times.has(key) || document.hidden) return;
     const rgb = this.picture()?.seen?.[spot.task] ?? new Uint8Array(size * size * 3);
-    const runs = await client.ask("time", { ...spot, rgb }, signal);
-    state.times.set(key, timing(runs));
+    state.times.set(key, await this.stopwatch.time(spot, rgb, signal));
     this.changed();
   }
 
@@ -329,7 +362,7 @@ export class App {
   }
 
   private async job(what: Job["what"], pictures: Picture[], spots: Spot[]): Promise<void> {
-    await this.asJob(what, pictures.length * spots.length, async (signal, step) => {
+    await this.jobs.run(what, pictures.length * spots.length, async (signal, step) => {
       for (const picture of pictures) await this.gallery.look(picture);
       for (const spot of spots) {
         for (let at = 0; at < pictures.length; at += CHUNK) {
@@ -339,33 +372,6 @@ export class App {
         }
       }
     });
-  }
-
-  private async asJob(
-    what: Job["what"],
-    total: number,
-    work: (signal: AbortSignal, step: (count: number) => void) => Promise<void>,
-  ): Promise<void> {
-    const { state } = this;
-    this.stopJob();
-    const jobbing = new AbortController();
-    this.jobbing = jobbing;
-    const job: Job = { what, done: 0, total };
-    state.job = job;
-    state.jobTrouble = undefined;
-    this.changed();
-    try {
-      await work(jobbing.signal, (count) => {
-        if (jobbing.signal.aborted) throw new Fault("cancelled", "Stopped.");
-        job.done += count;
-        this.changed();
-      });
-    } catch (error) {
-      if (!jobbing.signal.aborted) state.jobTrouble = Fault.of(error).message;
-    } finally {
-      if (state.job === job) state.job = undefined;
-      this.changed();
-    }
   }
 
   private onEvent(event: Exclude<FromWorker, { id: number }>): void {
@@ -389,13 +395,15 @@ export class App {
   /** Puts the moment into the address; `lasting` ones are steps of the browser's Back. */
   private remember(lasting: boolean): void {
     const { state } = this;
-    const stop = state.stops.find((stop) => stop.parameters === state.budget);
+    const sharing = this.sharing();
+    const stop = sharing ? -1 : state.stops.findIndex((stop) => stop.parameters === state.budget);
     const picture = this.picture();
     const moment: Moment = {};
     if (state.model && state.model !== state.models[0]) moment.model = state.model;
     const task = state.task === undefined ? undefined : state.info?.tasks[state.task];
     if (task) moment.task = task.name;
-    if (stop) moment.level = stop.level;
+    moment.share = sharing;
+    if (stop >= 0) moment.level = stop + 1;
     else if (state.budget > 0) moment.budget = Math.round(state.budget);
     if (picture?.source === "built-in") moment.image = picture.id;
     moment.view = state.view;

@@ -53,6 +53,8 @@ export interface State {
   wish: EngineWish;
   /** The one task to answer, by index; all of them when undefined. */
   task?: number | undefined;
+  /** Whether all tasks share the budget, where all of them are answered; else each has it for itself. */
+  share: boolean;
   /** In parameters. */
   budget: number;
   view: View;
@@ -88,6 +90,7 @@ export function emptyState(): State {
     models: [],
     stops: [],
     wish: "auto",
+    share: false,
     budget: 0,
     view: "try",
     pictures: [],

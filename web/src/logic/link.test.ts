@@ -13,10 +13,11 @@ describe("a link", () => {
     };
     expect(readLink(writeLink(moment))).toEqual(moment);
     expect(readLink(writeLink({ budget: 1234567 }))).toEqual({ budget: 1234567 });
+    expect(readLink(writeLink({ share: true, budget: 9 }))).toEqual({ share: true, budget: 9 });
   });
 
   test("leaves out what is as usual", () => {
-    expect(writeLink({ view: "try", engine: "auto" })).toBe("");
+    expect(writeLink({ view: "try", engine: "auto", share: false })).toBe("");
     expect(writeLink({})).toBe("");
   });
 
@@ -28,6 +29,7 @@ describe("a link", () => {
       "#view=<b>",
       "#engine=tpu",
       "#x=1",
+      "#share=yes",
       "#%",
       "#",
     ]) {

@@ -9,6 +9,8 @@ export interface Moment {
   model?: string;
   /** The name of the one task that is answered; all of them without it. */
   task?: string;
+  /** Whether all tasks share the budget. */
+  share?: boolean;
   /** A level by its number, or a budget in parameters between levels. */
   level?: number;
   budget?: number;
@@ -26,6 +28,7 @@ export function readLink(hash: string): Moment {
     const value = parameters.get(key);
     if (value) moment[key] = value;
   }
+  if (parameters.get("share") === "1") moment.share = true;
   for (const key of ["level", "budget"] as const) {
     const value = parameters.get(key);
     if (value && /^\d{1,12}$/.test(value) && Number(value) > 0) moment[key] = Number(value);
@@ -40,10 +43,10 @@ export function readLink(hash: string): Moment {
 /** Writes a link, the same moment always in the same way. */
 export function writeLink(moment: Moment): string {
   const parameters = new URLSearchParams();
-  for (const key of ["model", "task", "level", "budget", "image", "view", "engine"] as const) {
+  for (const key of ["model", "task", "share", "level", "budget", "image", "view", "engine"] as const) {
     const value = moment[key];
-    if (value === undefined || value === "try" || value === "auto") continue;
-    parameters.set(key, String(value));
+    if (value === undefined || value === false || value === "try" || value === "auto") continue;
+    parameters.set(key, value === true ? "1" : String(value));
   }
   const text = parameters.toString();
   return text ? `#${text}` : "";

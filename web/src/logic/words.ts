@@ -1,9 +1,9 @@
 // Numbers as a person would say them.
 
-import { format } from "d3-format";
-
-const three = format(".3~r");
-const two = format(".2~r");
+/** Rounded to so many figures, without zeros that say nothing. */
+const figures = (count: number) => (value: number) => String(Number(value.toPrecision(count)));
+const three = figures(3);
+const two = figures(2);
 
 /** 1.9 MB, 112 KB. */
 export function bytes(count: number): string {

@@ -1,7 +1,6 @@
 // Accuracy against memory and against time, for every level of every task.
 
 import type { App } from "../app.ts";
-import { levelFor } from "../logic/budget.ts";
 import { type Score, score } from "../logic/labels.ts";
 import { accuracy, bytes, counted, exact, time } from "../logic/words.ts";
 import { answerKey, spotKey } from "../state.ts";
@@ -88,14 +87,15 @@ export function AccuracySection({ app }: { app: App }) {
 }
 
 function everyRow(app: App): Row[] {
-  const { info, budget, pictures, answers } = app.state;
+  const { info, pictures, answers } = app.state;
+  const levels = app.levels();
   const own = pictures.filter((picture) => picture.source === "own");
   return (info?.tasks ?? []).flatMap((about, task) =>
     about.levels.map((level) => ({
       task,
       title: about.title,
       level,
-      chosen: levelFor(about, budget) === level.level,
+      chosen: levels[task] === level.level,
       own: score(
         own.map((picture) => ({
           probabilities: answers.get(answerKey(picture.id, task, level.level)),

@@ -2,7 +2,7 @@
 
 import { useRef } from "preact/hooks";
 import type { App } from "../app.ts";
-import { levelFor } from "../logic/budget.ts";
+import { stopAt } from "../logic/budget.ts";
 import { top } from "../logic/statistics.ts";
 import { className, percent } from "../logic/words.ts";
 import { answerKey, type Picture } from "../state.ts";
@@ -39,8 +39,8 @@ interface Shown {
 }
 
 function Answer({ app, task, index, picture }: AnswerProps) {
-  const { answers, budget } = app.state;
-  const level = levelFor(task, budget);
+  const { answers } = app.state;
+  const level = app.levels()[index] ?? 1;
   const shown = useRef<Shown | undefined>(undefined);
   const before = useRef<Shown | undefined>(undefined);
   const wanted = picture && answers.get(answerKey(picture.id, index, level));
@@ -136,7 +136,7 @@ interface VerdictProps {
 function Climb({ app, task, index, picture }: AnswerProps) {
   const { answers, budget, stops } = app.state;
   if (!picture) return null;
-  const here = levelFor(task, budget);
+  const here = app.levels()[index];
   const rows = task.levels.map(({ level }) => {
     const found = answers.get(answerKey(picture.id, index, level));
     return { level, best: found && top(found, 1)[0], found };
@@ -151,7 +151,7 @@ function Climb({ app, task, index, picture }: AnswerProps) {
             <li key={level} class={level === here ? "here" : ""}>
               <button
                 type="button"
-                onClick={() => app.setBudget(stops[level - 1]?.parameters ?? budget, true)}
+                onClick={() => app.setBudget(stopAt(stops, index, level)?.parameters ?? budget, true)}
                 title={`Go to level ${level}`}
               >
                 <span class={`climb-level ${verdict}`}>

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "preact/hooks";
 import type { App } from "../app.ts";
-import { type Block, blocks, firstUse } from "../logic/budget.ts";
+import { type Block, blocks, firstUse, users } from "../logic/budget.ts";
 import { bytes, counted, many, percent } from "../logic/words.ts";
 import type { ModelInfo } from "../worker/surface.ts";
 import { Mark, Swatch, unitClass } from "./marks.tsx";
@@ -25,6 +25,7 @@ export function BlocksSection({ app }: { app: App }) {
   if (!info) return <section class="card waiting tall" aria-busy="true" id="view-blocks" />;
   const all = blocks(info);
   const resident = all.filter((block) => memory.files.includes(block.file));
+  const shared = resident.filter((block) => users(info, app.spots(), block).length > 1).length;
   const total = info.shards.reduce((sum, shard) => sum + shard.bytes, 0);
   return (
     <section class="card" id="view-blocks" aria-labelledby="blocks-title">
@@ -48,8 +49,9 @@ export function BlocksSection({ app }: { app: App }) {
             <strong>
               {resident.length} of {all.length} blocks
             </strong>
-            , {bytes(memory.bytes)} of {bytes(total)} ({percent(memory.bytes / total)}), with the parts below
-            that belong to one {info.tasks.length > 1 ? "question" : "level"} alone.
+            {shared > 0 && ` (${shared} used by more than one question, kept once)`}, {bytes(memory.bytes)} of{" "}
+            {bytes(total)} ({percent(memory.bytes / total)}), with the parts below that belong to one{" "}
+            {info.tasks.length > 1 ? "question" : "level"} alone.
           </p>
           <OwnParts app={app} info={info} />
           <BlockTable info={info} all={all} files={memory.files} />
@@ -195,13 +197,9 @@ function Users({
   x: number;
   y: number;
 }) {
-  const users = app.spots().filter(({ task, level }) => {
-    const first = info.tasks[task] && firstUse(info.tasks[task], block);
-    return first !== undefined && first <= level;
-  });
   return (
     <g class="users">
-      {users.map(({ task }, index) => (
+      {users(info, app.spots(), block).map((task, index) => (
         <Mark key={task} task={task} x={x + 12 + index * 14} y={y + 12} size={4.5} />
       ))}
     </g>

@@ -1,19 +1,32 @@
-// The memory-budget slider: a tick for every level; the arrow keys go from level to level.
+// The memory-budget slider: a tick for every level; the arrow keys go from level to level. Where the tasks share the
+// budget it goes from combination to combination, for some of these lie too close to each other to be met by hand.
 
 import type { App } from "../app.ts";
-import { BYTES_PER_PARAMETER, levelFor, neighbour, type Stop, stopFor } from "../logic/budget.ts";
-import { bytes, counted, exact, many } from "../logic/words.ts";
+import { BYTES_PER_PARAMETER, canShare, neighbour, type Stop, stopFor } from "../logic/budget.ts";
+import { bytes, exact, many } from "../logic/words.ts";
 import { useLasting } from "./hooks.ts";
+import { Purchase } from "./Purchase.tsx";
 import { Trouble } from "./Trouble.tsx";
+
+/** So many ticks have room for their names. */
+const NAMED = 10;
 
 export function BudgetSlider({ app }: { app: App }) {
   const { state } = app;
-  const least = state.stops[0];
-  const most = state.stops.at(-1);
+  const { stops, budget } = state;
+  const least = stops[0];
+  const most = stops.at(-1);
   if (!state.info || !least || !most) return <Waiting />;
-  const here = stopFor(state.stops, state.budget);
-  const place = (stop: Stop) =>
-    (stop.parameters - least.parameters) / (most.parameters - least.parameters || 1);
+  const sharing = app.sharing();
+  const here = stopFor(stops, budget);
+  const at = stops.indexOf(here);
+  const last = stops.length - 1;
+  const place = (stop: Stop, index: number) =>
+    sharing
+      ? index / (last || 1)
+      : (stop.parameters - least.parameters) / (most.parameters - least.parameters || 1);
+  const move = (value: number, settled: boolean) =>
+    app.setBudget(sharing ? (stops[value]?.parameters ?? budget) : value, settled);
 
   const onKeyDown = (event: KeyboardEvent) => {
     const steps: Record<string, number> = {
@@ -23,59 +36,64 @@ export function BudgetSlider({ app }: { app: App }) {
       ArrowRight: 1,
       ArrowUp: 1,
       PageUp: 1,
-      Home: -state.stops.length,
-      End: state.stops.length,
+      Home: -stops.length,
+      End: stops.length,
     };
     const step = steps[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    app.setBudget(neighbour(state.stops, state.budget, step).parameters, true);
+    app.setBudget(neighbour(stops, budget, step).parameters, true);
   };
 
-  const size = bytes(state.budget * BYTES_PER_PARAMETER);
-  const numbers = `${many(state.budget)} numbers`;
+  const size = bytes(budget * BYTES_PER_PARAMETER);
+  const numbers = `${many(budget)} numbers`;
+  const name = sharing
+    ? `levels ${levelNames(here, true)}`
+    : `level ${levelNames(here, false)} of ${stops.length}`;
   return (
     <section class="card budget" aria-labelledby="budget-title">
       <div class="budget-head">
-        <h2 id="budget-title">Memory budget</h2>
-        <p class="figure" title={`${exact(state.budget * BYTES_PER_PARAMETER)} bytes`}>
-          <strong>{size}</strong> <span class="small">{numbers} (parameters)</span>
+        <h2 id="budget-title">
+          Memory budget {state.info.tasks.length > 1 && <span class="small">{owner(app)}</span>}
+        </h2>
+        <Share app={app} />
+        <p class="figure" title={`${exact(budget * BYTES_PER_PARAMETER)} bytes`}>
+          <strong>{size}</strong>{" "}
+          <span class="small" title="parameters, 4 bytes each">
+            {numbers}
+          </span>
         </p>
       </div>
-      <div class="slider">
+      <div class={sharing ? "slider even" : "slider"}>
         <input
           type="range"
-          min={least.parameters}
-          max={most.parameters}
-          step="any"
-          value={state.budget}
+          min={sharing ? 0 : least.parameters}
+          max={sharing ? last : most.parameters}
+          step={sharing ? 1 : "any"}
+          value={sharing ? at : budget}
           aria-labelledby="budget-title"
-          aria-valuetext={`level ${here.level} of ${state.stops.length}, ${size}, ${numbers}`}
+          aria-valuetext={`${name}, ${size}, ${numbers}`}
           data-testid="budget"
           onKeyDown={onKeyDown}
-          onInput={(event) => app.setBudget(event.currentTarget.valueAsNumber, false)}
-          onChange={(event) => app.setBudget(event.currentTarget.valueAsNumber, true)}
+          onInput={(event) => move(event.currentTarget.valueAsNumber, false)}
+          onChange={(event) => move(event.currentTarget.valueAsNumber, true)}
         />
         <div class="ticks">
-          {state.stops.map((stop) => (
+          {stops.map((stop, index) => (
             <button
-              key={stop.level}
+              key={stop.parameters}
               type="button"
               class={stop === here ? "tick here" : "tick"}
-              style={{ "--place": place(stop) }}
+              style={{ "--place": place(stop, index) }}
               onClick={() => app.setBudget(stop.parameters, true)}
             >
-              <span>
-                <span class="wide-word">Level </span>
-                {stop.level}
-              </span>
-              <span class="small">{bytes(stop.parameters * BYTES_PER_PARAMETER)}</span>
+              <Tick stop={stop} sharing={sharing} named={index % Math.ceil(stops.length / NAMED) === 0} />
             </button>
           ))}
         </div>
       </div>
       <div class="buys">
-        <p>{sentence(app, here)}</p>
+        <Purchase app={app} />
         <Arriving app={app} />
       </div>
       {state.trouble && <Trouble trouble={state.trouble} onRetry={() => void app.retry()} />}
@@ -83,34 +101,47 @@ export function BudgetSlider({ app }: { app: App }) {
   );
 }
 
-/** What the budget buys each task. */
-function sentence(app: App, here: Stop) {
-  const { info, budget, stops } = app.state;
-  const tasks = info?.tasks ?? [];
-  const levels = tasks.map((task) => levelFor(task, budget));
-  const share = (level: number) => {
-    const whole = level === stops.length;
-    return whole ? "the whole network" : `${counted(level, "unit")} of ${stops.length}`;
-  };
-  if (new Set(levels).size === 1) {
-    const level = levels[0] ?? here.level;
-    return (
-      <>
-        This buys <strong>level {level}</strong>: {share(level)} for each question.
-      </>
-    );
-  }
+/** A stop's name and size; for the eye only where there is room. */
+function Tick({ stop, sharing, named }: { stop: Stop; sharing: boolean; named: boolean }) {
+  const size = bytes(stop.parameters * BYTES_PER_PARAMETER);
+  if (!named) return <span class="sr-only">{`Levels ${levelNames(stop, sharing)} ${size}`}</span>;
   return (
     <>
-      This buys{" "}
-      {tasks.map((task, index) => (
-        <span key={task.name}>
-          {index > 0 && ", "}
-          <strong>level {levels[index]}</strong> for {task.title}
-        </span>
-      ))}
-      .
+      <span>
+        {sharing ? <span class="sr-only">Levels </span> : <span class="wide-word">Level </span>}
+        {levelNames(stop, sharing)}
+      </span>
+      <span class="small">{size}</span>
     </>
+  );
+}
+
+/** "2", or "2+1" for tasks that share. */
+function levelNames({ levels }: Stop, sharing: boolean): string {
+  return sharing ? levels.join("+") : String(levels[0]);
+}
+
+/** Whom the budget is for. */
+function owner(app: App): string {
+  if (app.state.task !== undefined) return "";
+  if (!app.sharing()) return "for each question";
+  return app.state.info?.tasks.length === 2 ? "for both together" : "for all together";
+}
+
+/** The switch between a budget for each task and one that all of them share. */
+function Share({ app }: { app: App }) {
+  const { info, task } = app.state;
+  if (!info || task !== undefined || !canShare(info)) return null;
+  return (
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={app.sharing()}
+        onChange={(event) => app.setShare(event.currentTarget.checked)}
+        data-testid="share"
+      />
+      {info.tasks.length === 2 ? "Both share it" : "All share it"}
+    </label>
   );
 }
 

@@ -1,7 +1,6 @@
 // A chart of accuracy against a cost: a line for each task, a point for each level.
 
-import { scaleLinear } from "d3-scale";
-import { line } from "d3-shape";
+import { ticks } from "d3-array";
 import { useWidth } from "./hooks.ts";
 import { Mark, taskClass } from "./marks.tsx";
 
@@ -42,13 +41,16 @@ export function Chart({ title, points, xName, xText, empty }: ChartProps) {
   const widest = Math.max(0, ...drawn.map(({ spread }) => spread?.[1] ?? 0));
   // One disturbed measurement must not squeeze all others to the edge.
   const most = Math.max(dearest, Math.min(widest, dearest * 2));
-  const xs = scaleLinear([0, most * 1.05 || 1], [MARGIN.left, width - MARGIN.right]).clamp(true);
-  const ys = scaleLinear([floor, 100], [HEIGHT - MARGIN.bottom, MARGIN.top]);
+  const end = most * 1.05 || 1;
+  const xs = (x: number) => MARGIN.left + Math.min(1, x / end) * (width - MARGIN.left - MARGIN.right);
+  const ys = (y: number) => MARGIN.top + ((100 - y) / (100 - floor)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
   const tasks = [...new Set(drawn.map((point) => point.task))];
-  const path = line<Point>(
-    (point) => xs(point.x),
-    (point) => ys(point.y ?? 0),
-  );
+  const path = (task: number) => {
+    const line = drawn.flatMap(({ task: of, x, y }) =>
+      of === task && y !== undefined ? [`${xs(x)} ${ys(y)}`] : [],
+    );
+    return line.length > 0 ? `M${line.join("L")}` : "";
+  };
   return (
     <div class="chart" ref={ref}>
       {drawn.length === 0 ? (
@@ -60,7 +62,7 @@ export function Chart({ title, points, xName, xText, empty }: ChartProps) {
           role="img"
           aria-label={`${title}; the table beside it has the numbers`}
         >
-          {ys.ticks(5).map((tick) => (
+          {ticks(floor, 100, 5).map((tick) => (
             <g key={tick} class="rule">
               <line x1={MARGIN.left} x2={width - MARGIN.right} y1={ys(tick)} y2={ys(tick)} />
               <text x={MARGIN.left - 8} y={ys(tick)} class="y">
@@ -68,7 +70,7 @@ export function Chart({ title, points, xName, xText, empty }: ChartProps) {
               </text>
             </g>
           ))}
-          {xs.ticks(Math.max(3, Math.round(width / 110))).map((tick) => (
+          {ticks(0, end, Math.max(3, Math.round(width / 110))).map((tick) => (
             <text key={tick} x={xs(tick)} y={HEIGHT - MARGIN.bottom + 16} class="x">
               {xText(tick)}
             </text>
@@ -77,11 +79,7 @@ export function Chart({ title, points, xName, xText, empty }: ChartProps) {
             {xName}
           </text>
           {tasks.map((task) => (
-            <path
-              key={task}
-              class={`trend ${taskClass(task)}`}
-              d={path(drawn.filter((point) => point.task === task && point.y !== undefined)) ?? ""}
-            />
+            <path key={task} class={`trend ${taskClass(task)}`} d={path(task)} />
           ))}
           {drawn.map((point) => (
             <Dot key={`${point.task}/${point.level}`} point={point} xs={xs} ys={ys} />

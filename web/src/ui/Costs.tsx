@@ -1,13 +1,14 @@
-// What the chosen level costs, beside what the whole network costs.
+// What the chosen levels cost, beside what the whole network costs.
 
 import type { ComponentChildren } from "preact";
 import type { App } from "../app.ts";
+import { stopFor } from "../logic/budget.ts";
 import { accuracy, bytes, percent, time } from "../logic/words.ts";
 import { spotKey } from "../state.ts";
-import { Swatch } from "./marks.tsx";
+import { Swatch, taskClass } from "./marks.tsx";
 
 export function Costs({ app }: { app: App }) {
-  const { info, times } = app.state;
+  const { info, times, budget } = app.state;
   if (!info) return <section class="costs waiting" aria-busy="true" />;
   const rows = app.spots().map(({ task, level }) => {
     const about = info.tasks[task];
@@ -21,17 +22,33 @@ export function Costs({ app }: { app: App }) {
     };
   });
   const share = (part?: number, all?: number) => (part && all ? part / all : undefined);
+  const together = app.sharing() ? stopFor(info.together, budget) : undefined;
+  const most = info.together.at(-1);
+  const both = rows.length === 2 ? "both together" : "all together";
+  const alone = rows.reduce((sum, { here }) => sum + (here?.bytes ?? 0), 0);
+  const total = sum(rows.map((row) => row.time));
   return (
     <section class="costs" aria-label="What this level costs">
-      <Tile title="Memory" note="per question">
-        {rows.map(({ task, here, whole }) => (
-          <Row
-            key={task}
-            task={task}
-            value={here ? bytes(here.bytes) : "…"}
-            share={share(here?.bytes, whole?.bytes)}
-          />
-        ))}
+      <Tile title="Memory" note={together ? both : rows.length > 1 ? "per question" : ""}>
+        {together ? (
+          <>
+            <Row value={bytes(together.bytes)} share={share(together.bytes, most?.bytes)} />
+            <p class="small">
+              {alone > together.bytes
+                ? `Apart: ${bytes(alone)}. Shared blocks are kept once.`
+                : "No block is shared at these levels."}
+            </p>
+          </>
+        ) : (
+          rows.map(({ task, here, whole }) => (
+            <Row
+              key={task}
+              task={task}
+              value={here ? bytes(here.bytes) : "…"}
+              share={share(here?.bytes, whole?.bytes)}
+            />
+          ))
+        )}
       </Tile>
       <Tile title="Time" note="per picture, here">
         {rows.map((row) => (
@@ -43,6 +60,7 @@ export function Costs({ app }: { app: App }) {
             of={row.wholeTime === undefined && row.time !== undefined ? "whole: not timed" : undefined}
           />
         ))}
+        {together && total !== undefined && <p class="small">{`${time(total)} for ${both}`}</p>}
       </Tile>
       <Tile title="Right answers" note="in the test">
         {rows.map(({ task, here, whole }) => (
@@ -54,9 +72,17 @@ export function Costs({ app }: { app: App }) {
             of={whole?.accuracy && here !== whole ? `whole: ${accuracy(whole.accuracy.percent)}` : undefined}
           />
         ))}
+        {together?.accuracy !== undefined && (
+          <p class="small">{`${accuracy(together.accuracy)} on average`}</p>
+        )}
       </Tile>
     </section>
   );
+}
+
+/** The sum, once every part is known. */
+function sum(parts: (number | undefined)[]): number | undefined {
+  return parts.reduce((all, part) => (all === undefined || part === undefined ? undefined : all + part), 0);
 }
 
 function Tile({ title, note, children }: { title: string; note: string; children: ComponentChildren }) {
@@ -74,18 +100,22 @@ function Row({ task, value, share, of }: RowProps) {
   const words = of ?? (share === undefined || share === 1 ? undefined : `${percent(share)} of whole`);
   return (
     <div class="cost-row">
-      <Swatch task={task} />
+      {task !== undefined && <Swatch task={task} />}
       <strong>{value}</strong>
       <span class="small">{words}</span>
       <span class="meter" aria-hidden="true">
-        <span class={`task-${task % 3}`} style={{ width: `${Math.min(1, share ?? 0) * 100}%` }} />
+        <span
+          class={task === undefined ? undefined : taskClass(task)}
+          style={{ width: `${Math.min(1, share ?? 0) * 100}%` }}
+        />
       </span>
     </div>
   );
 }
 
 interface RowProps {
-  task: number;
+  /** Whose row it is; all tasks' without it. */
+  task?: number;
   value: string;
   share: number | undefined;
   of?: string | undefined;

@@ -39,7 +39,7 @@ export function EngineLine({ app }: { app: App }) {
           ))}
         </select>
       </label>
-      <p class="small" data-testid="engine-line">
+      <p class="small" role="status" data-testid="engine-line">
         {engine ? (
           <>
             <strong>{engine.kind === "webgpu" ? "Graphics processor" : "Processor (CPU)"}</strong>

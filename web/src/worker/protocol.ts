@@ -42,8 +42,10 @@ export interface Requests {
     request: { base: string; engine: EngineWish; record?: string | undefined };
     result: { info: ModelInfo; engine: EngineChoice };
   };
-  /** Makes exactly these levels resident: loads what joins, frees what leaves. */
-  keep: { request: { spots: Spot[] }; result: { milliseconds: number } };
+  /** From now on just these levels stay resident: frees what they do not need. */
+  keep: { request: { spots: Spot[] }; result: null };
+  /** Loads what a level still needs. */
+  load: { request: Spot; result: null };
   /** Decodes a picture and brings it to each of the sizes. */
   see: { request: { picture: Blob; sizes: number[] }; result: Seen[] };
   /** Runs pictures through a level; probabilities, `images` x classes. */

@@ -68,18 +68,24 @@ export class Session {
     return new Session(around, base, model, wish, engine, choice);
   }
 
-  /** Makes exactly these levels resident; milliseconds it took. */
-  async keep(spots: Spot[], signal?: AbortSignal): Promise<number> {
-    const start = performance.now();
+  /** From now on just these levels stay resident: frees what they do not need. */
+  keep(spots: Spot[]): void {
     this.kept = spots;
     this.free(spots);
-    await this.load(this.files(spots), signal);
-    return performance.now() - start;
+  }
+
+  /** Loads what a level still needs. */
+  async load(spot: Spot, signal?: AbortSignal): Promise<void> {
+    await this.attempt(spot, signal, async () => {});
   }
 
   /** Runs pictures through a level, which is loaded for it if it is not resident. */
   async run(spot: Spot, rgb: Uint8Array, images: number, signal?: AbortSignal): Promise<Float32Array> {
-    return this.attempt(spot, signal, () => this.engine.run(spot.task, spot.level, rgb, images));
+    return this.attempt(spot, signal, async () => {
+      const probabilities = await this.engine.run(spot.task, spot.level, rgb, images);
+      this.tellKernels(spot);
+      return probabilities;
+    });
   }
 
   /** Times one picture through a level: the first run warms up and does not count. */
@@ -87,6 +93,7 @@ export class Session {
     return this.attempt(spot, signal, async () => {
       const start = performance.now();
       await this.engine.run(spot.task, spot.level, rgb, 1);
+      this.tellKernels(spot);
       const runs: number[] = [];
       while (runs.length < MOST_RUNS && (runs.length < 1 || performance.now() - start < LONGEST)) {
         if (signal?.aborted) throw new Fault("cancelled", "No longer needed.");
@@ -105,23 +112,27 @@ export class Session {
 
   /** Does some work on a level, once more on a new engine when the first one's device was lost. */
   private async attempt<T>(spot: Spot, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    let files = this.files([spot]);
     try {
-      await this.load(this.files([spot]), signal);
-      const result = await work();
-      this.tellMemory();
-      this.tellKernels(spot);
-      return result;
-    } catch (error) {
-      if (!this.engine.lost()) throw Fault.of(error, "engine");
-      await this.replace();
-      await this.load(this.files([...this.kept, spot]), signal);
-      return await work();
+      for (;;) {
+        try {
+          await this.fetchAll(files, signal);
+          const result = await work();
+          this.tellMemory();
+          return result;
+        } catch (error) {
+          if (!this.engine.lost()) throw Fault.of(error, "engine");
+          // A lost device takes all its memory along.
+          files = [...new Set([...files, ...this.engine.resident()])];
+          await this.replace();
+        }
+      }
     } finally {
       this.free(this.kept);
     }
   }
 
-  /** A lost device takes all its memory along: starts again, the first time on the GPU if it comes back. */
+  /** Starts again after a lost device: on the GPU if it comes back, on the CPU when that is lost too. */
   private async replace(): Promise<void> {
     // What was measured is still true of the device that comes back.
     const record = this.engine.record() ?? this.around.record;
@@ -154,7 +165,7 @@ export class Session {
     }
   }
 
-  private async load(files: string[], signal?: AbortSignal): Promise<void> {
+  private async fetchAll(files: string[], signal?: AbortSignal): Promise<void> {
     const resident = new Set(this.engine.resident());
     const missing = files.filter((file) => !resident.has(file));
     if (missing.length === 0) return;

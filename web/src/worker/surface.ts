@@ -35,6 +35,16 @@ export interface ShardInfo {
   sha256: string;
 }
 
+/** A level for every task, resident together. */
+export interface CombinationInfo {
+  levels: number[];
+  /** Blocks that several tasks use are counted once. */
+  parameters: number;
+  bytes: number;
+  /** Mean test accuracy in percent, where every level's was measured. */
+  accuracy?: number;
+}
+
 export interface ModelInfo {
   name: string;
   backbone: string;
@@ -42,6 +52,8 @@ export interface ModelInfo {
   units: number[];
   tasks: TaskInfo[];
   shards: ShardInfo[];
+  /** What one budget shared by all tasks buys: the best combinations, smallest first. */
+  together: CombinationInfo[];
 }
 
 export interface Model {

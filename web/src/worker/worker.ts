@@ -52,8 +52,13 @@ const handlers: { [K in RequestKind]: Handler<K> } = {
     );
     return { info: session.info, engine: session.choice };
   },
-  async keep({ spots }, signal) {
-    return { milliseconds: await opened().keep(spots, signal) };
+  async keep({ spots }) {
+    opened().keep(spots);
+    return null;
+  },
+  async load({ task, level }, signal) {
+    await opened().load({ task, level }, signal);
+    return null;
   },
   async see({ picture, sizes }) {
     return see(await engineModule(), picture, sizes);
