@@ -141,16 +141,16 @@ impl Pipe {
                 "split inside groups",
                 &[LAYER, TILE, STRIP, include_str!("shaders/split_inside.wgsl")],
                 256,
-                976,
+                1016,
             ),
             Pipe::SplitAcross => spec(
                 "split across groups",
                 &[LAYER, TILE, STRIP, include_str!("shaders/split_across.wgsl")],
                 128,
-                776,
+                796,
             ),
             Pipe::Fold => spec("sum of the parts", &[LAYER, include_str!("shaders/fold.wgsl")], 64, 0),
-            Pipe::Tiles => spec("tiles", &[LAYER, TILE, include_str!("shaders/tiles.wgsl")], 64, 776),
+            Pipe::Tiles => spec("tiles", &[LAYER, TILE, include_str!("shaders/tiles.wgsl")], 64, 796),
             Pipe::Winograd => {
                 spec("Winograd", &[LAYER, TILE, include_str!("shaders/winograd.wgsl")], 128, 768)
             }

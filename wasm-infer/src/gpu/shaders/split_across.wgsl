@@ -44,8 +44,8 @@ fn main(
     for (var i = part * sizes.in_c4 / parts; i < end; i += STEP) {
         let count = min(STEP, end - i);
         workgroupBarrier();
-        for (var n = lane; n < count * PATCH; n += THREADS) {
-            memory[n] = patch_pixel(tile, i + n / PATCH, n % PATCH);
+        for (var n = lane; n < count * PATCH_PIXELS; n += THREADS) {
+            stage_pixel(tile, i, n);
         }
         for (var n = lane; n < count * STEP_KERNELS; n += THREADS) {
             memory[KERNELS + n] = weight(first + n / TAPS % OUT4, i + n / STEP_KERNELS, n % TAPS);
@@ -53,7 +53,7 @@ fn main(
         workgroupBarrier();
         for (var s = 0u; s < count; s++) {
             let taps = KERNELS + s * STEP_KERNELS + o * TAPS;
-            sums = add_inputs(sums, s * PATCH + row * PATCH_W + column, taps);
+            sums = add_inputs(sums, s * PATCH + row * PATCH_ROW + column, taps);
         }
     }
 

@@ -36,8 +36,8 @@ fn main(
     for (var i = 0u; i < inputs; i += PARTS) {
         let count = min(PARTS, inputs - i);
         workgroupBarrier();
-        for (var n = lane; n < count * PATCH; n += THREADS) {
-            memory[n] = patch_pixel(tile, i + n / PATCH, n % PATCH);
+        for (var n = lane; n < count * PATCH_PIXELS; n += THREADS) {
+            stage_pixel(tile, i, n);
         }
         for (var n = lane; n < count * PART_KERNELS; n += THREADS) {
             memory[KERNELS + n] = weight(first + n / TAPS % OUT4, i + n / PART_KERNELS, n % TAPS);
@@ -45,7 +45,7 @@ fn main(
         workgroupBarrier();
         if part < count {
             let taps = KERNELS + part * PART_KERNELS + o * TAPS;
-            sums = add_inputs(sums, part * PATCH + row * PATCH_W + column, taps);
+            sums = add_inputs(sums, part * PATCH + row * PATCH_ROW + column, taps);
         }
     }
 

@@ -11,7 +11,7 @@ struct Strip {
 fn add_inputs(sums: Strip, corner: u32, taps: u32) -> Strip {
     var s = sums;
     for (var k = 0u; k < 3u; k++) {
-        let at = corner + k * PATCH_W;
+        let at = corner + k * PATCH_ROW;
         let x0 = memory[at];
         let x1 = memory[at + 1u];
         let x2 = memory[at + 2u];

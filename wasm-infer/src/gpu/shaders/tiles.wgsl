@@ -37,8 +37,8 @@ fn main(
     for (var i = 0u; i < inputs; i += STEP) {
         let count = min(STEP, inputs - i);
         workgroupBarrier();
-        for (var n = lane; n < count * PATCH; n += THREADS) {
-            memory[n] = patch_pixel(tile, i + n / PATCH, n % PATCH);
+        for (var n = lane; n < count * PATCH_PIXELS; n += THREADS) {
+            stage_pixel(tile, i, n);
         }
         for (var n = lane; n < count * STEP_KERNELS; n += THREADS) {
             memory[KERNELS + n] = weight(first + n / TAPS % OUT4, i + n / STEP_KERNELS, n % TAPS);
@@ -46,7 +46,7 @@ fn main(
         workgroupBarrier();
         // One row of taps of four inputs at a time.
         for (var k = 0u; k < 3u * count; k++) {
-            let at = k / 3u * PATCH + (row + k % 3u) * PATCH_W;
+            let at = k / 3u * PATCH + (row + k % 3u) * PATCH_ROW;
             let taps = KERNELS + k / 3u * STEP_KERNELS + o * TAPS + k % 3u * 12u;
             let w0 = kernel(taps);
             let w1 = kernel(taps + 4u);

@@ -4,7 +4,8 @@
 //
 //     memory   inputs [4][4 positions][16 tiles], then weights [4][4 positions][outputs / 4][4 inputs]
 //
-// A thread sums up one row of positions, four tiles, four outputs.
+// A thread sums up one row of positions, four tiles (every fourth), four outputs; the threads are numbered so that
+// neighbours read different banks of memory, or the same element.
 
 const THREADS = 128u;
 const OUT4 = 8u;
@@ -26,9 +27,9 @@ fn add_products(sums: Four, position: u32, window: u32, o: u32) -> Four {
     let w = kernel(WEIGHTS + (position * OUT4 + o) * 4u);
     let at = position * WINDOWS + window;
     s.a += w * memory[at];
-    s.b += w * memory[at + 1u];
-    s.c += w * memory[at + 2u];
-    s.d += w * memory[at + 3u];
+    s.b += w * memory[at + 4u];
+    s.c += w * memory[at + 8u];
+    s.d += w * memory[at + 12u];
     return s;
 }
 
@@ -60,8 +61,8 @@ fn stage_inputs(lane: u32, tile: Tile, input: u32) {
 // (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2.
 fn stage_weights(lane: u32, first: u32, input: u32) {
     let within = lane % 4u;
-    let i = lane / 4u % 4u;
-    let o = lane / 16u;
+    let o = lane / 4u % OUT4;
+    let i = lane / (4u * OUT4);
     let g0 = select(select(0.5, 0.0, i == 3u), 1.0, i == 0u);
     let g1 = select(select(0.0, -0.5, i == 2u), 0.5, i == 1u);
     let g2 = select(select(0.5, 0.0, i == 0u), 1.0, i == 3u);
@@ -93,9 +94,9 @@ fn main(
     if first >= sizes.out_c4 {
         return;
     }
-    let row = lane / 4u % 4u;
-    let window = lane % 4u * 4u;
-    let o = lane / 16u;
+    let window = lane % 4u;
+    let o = lane / 4u % OUT4;
+    let row = lane / (4u * OUT4);
 
     var s0 = Four();
     var s1 = Four();
@@ -119,14 +120,14 @@ fn main(
         if o / 4u == half {
             let at = (2u * row * WINDOWS + window) * 4u + o % 4u;
             memory[at] = s0.a + s1.a + s2.a;
-            memory[at + 4u] = s0.b + s1.b + s2.b;
-            memory[at + 8u] = s0.c + s1.c + s2.c;
-            memory[at + 12u] = s0.d + s1.d + s2.d;
+            memory[at + 16u] = s0.b + s1.b + s2.b;
+            memory[at + 32u] = s0.c + s1.c + s2.c;
+            memory[at + 48u] = s0.d + s1.d + s2.d;
             let right = at + 4u * WINDOWS;
             memory[right] = s1.a - s2.a - s3.a;
-            memory[right + 4u] = s1.b - s2.b - s3.b;
-            memory[right + 8u] = s1.c - s2.c - s3.c;
-            memory[right + 12u] = s1.d - s2.d - s3.d;
+            memory[right + 16u] = s1.b - s2.b - s3.b;
+            memory[right + 32u] = s1.c - s2.c - s3.c;
+            memory[right + 48u] = s1.d - s2.d - s3.d;
         }
         workgroupBarrier();
         let column = lane / 64u;
