@@ -31,20 +31,31 @@ const IMAGES: usize = 2;
 /// If nothing is left, or the network comes out wrong.
 pub(super) async fn run(gpu: &Arc<Gpu>) -> Result<(), EngineError> {
     let fails = |reason| EngineError::SelfTest { adapter: gpu.name().to_owned(), reason };
+    let variants = |stride| Variant::ALL.into_iter().filter(move |v| gpu.kernels.has(*v, stride));
+    // All at once: while one waits for its numbers, the GPU computes the next, and a browser may compile the others.
+    let mut trials = Vec::new();
     for stride in [1, 2] {
-        let variants = || Variant::ALL.into_iter().filter(|v| gpu.kernels.has(*v, stride));
-        for variant in variants().collect::<Vec<_>>() {
-            let sizes = Sizes { stride: stride as usize, ..LAYER };
-            let reason = match trial::error(gpu, variant, &sizes).await {
-                // Not a number is no pass either.
-                Ok(error) if error <= TOLERANCE => continue,
-                Ok(error) => wrong(error),
-                Err(lost @ EngineError::DeviceLost { .. }) => return Err(lost),
-                Err(other) => other.to_string(),
-            };
-            variant.pipes(stride).iter().for_each(|&pipe| gpu.kernels.drop(pipe, reason.clone()));
+        let sizes = Sizes { stride: stride as usize, ..LAYER };
+        for variant in variants(stride) {
+            trials.push((variant, stride, trial::begin(gpu, variant, &sizes)));
         }
-        if variants().next().is_none() {
+    }
+    for (variant, stride, trial) in trials {
+        let error = match trial {
+            Ok(trial) => trial.error(gpu).await,
+            Err(error) => Err(error),
+        };
+        let reason = match error {
+            // Not a number is no pass either.
+            Ok(error) if error <= TOLERANCE => continue,
+            Ok(error) => wrong(error),
+            Err(lost @ EngineError::DeviceLost { .. }) => return Err(lost),
+            Err(other) => other.to_string(),
+        };
+        variant.pipes(stride).iter().for_each(|&pipe| gpu.kernels.drop(pipe, reason.clone()));
+    }
+    for stride in [1, 2] {
+        if variants(stride).next().is_none() {
             let dropped = gpu.dropped();
             let list: Vec<_> = dropped.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
             return Err(fails(format!(

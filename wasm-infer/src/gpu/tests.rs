@@ -192,7 +192,8 @@ fn every_variant_computes_what_the_cpu_does() {
                 continue;
             }
             let sizes = Sizes { stride: stride as usize, ..*sizes };
-            let error = pollster::block_on(trial::error(&gpu, variant, &sizes)).expect("runs");
+            let trial = trial::begin(&gpu, variant, &sizes).expect("there is such a kernel");
+            let error = pollster::block_on(trial.error(&gpu)).expect("runs");
             assert!(error < 1e-5, "{variant:?}, {sizes:?}: {error:.1e}");
             tried += 1;
         }

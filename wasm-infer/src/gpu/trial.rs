@@ -1,6 +1,6 @@
 //! One convolution by one variant against `cpu-kernels`, on random numbers.
 
-use super::device::Gpu;
+use super::device::{Gpu, Pending};
 use super::kernels::Variant;
 use super::layer::{Buffers, Layer, Map, Row};
 use super::memory::{Account, Memory};
@@ -145,15 +145,49 @@ impl Sizes {
     }
 }
 
-/// `||gpu - cpu|| / ||cpu||`; not a number where the GPU gives such.
+/// A convolution on its way through the GPU, and what the CPU makes of it.
+pub(super) struct Trial {
+    shape: Shape,
+    expected: Vec<f32>,
+    staging: Memory,
+    mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
+    outcome: Pending,
+}
+
+/// Sends a convolution to the GPU. Several can be on their way at once.
 ///
 /// # Errors
-/// If the GPU lacks the variant, or fails.
-pub(super) async fn error(gpu: &Gpu, variant: Variant, sizes: &Sizes) -> Result<f64, EngineError> {
+/// If the GPU lacks the variant.
+pub(super) fn begin(gpu: &Gpu, variant: Variant, sizes: &Sizes) -> Result<Trial, EngineError> {
     let numbers = sizes.numbers();
+    let (result, outcome) = gpu.watch(|| submit(gpu, variant, sizes, &numbers));
+    let (staging, mapped) = result?;
+    // The GPU works in the meantime.
     let expected = sizes.on_cpu(&numbers);
-    let found = on_gpu(gpu, variant, sizes, &numbers).await?;
-    Ok(distance(&found, &expected))
+    Ok(Trial { shape: sizes.shape(), expected, staging, mapped, outcome })
+}
+
+impl Trial {
+    /// `||gpu - cpu|| / ||cpu||`; not a number where the GPU gives such.
+    ///
+    /// # Errors
+    /// If the GPU fails.
+    pub(super) async fn error(self, gpu: &Gpu) -> Result<f64, EngineError> {
+        let Trial { shape, expected, staging, mapped, outcome } = self;
+        gpu.nudge();
+        let mapped = mapped.await;
+        gpu.judge(outcome.await, "a trial of a kernel")?;
+        let refused = |reason: String| EngineError::Gpu { reason };
+        match mapped {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => return Err(refused(e.to_string())),
+            Err(_) => return Err(refused("a trial's numbers never came".into())),
+        }
+        let view = staging.buffer().get_mapped_range(..).map_err(|e| refused(e.to_string()))?;
+        let y: Vec<f32> = bytemuck::pod_collect_to_vec(&view);
+        let map = shape.output();
+        Ok(distance(&by_pixel(&y, map.height * map.width, map.channels), &expected))
+    }
 }
 
 /// `||found - expected|| / ||expected||`, in f64.
@@ -164,13 +198,13 @@ pub(super) fn distance(found: &[f32], expected: &[f32]) -> f64 {
         / norm(&mut expected.iter().map(|b| f64::from(*b)))
 }
 
-/// N H W C.
-async fn on_gpu(
+/// Dispatches a variant once; its numbers come as `[images][channels / 4][pixels][4]`.
+fn submit(
     gpu: &Gpu,
     variant: Variant,
     sizes: &Sizes,
     numbers: &Numbers,
-) -> Result<Vec<f32>, EngineError> {
+) -> Result<(Memory, oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>), EngineError> {
     let layer = sizes.layer();
     let shape = sizes.shape();
     let [(h, w), (skip_h, skip_w)] = sizes.maps();
@@ -181,46 +215,30 @@ async fn on_gpu(
         gpu.queue.write_buffer(memory.buffer(), 0, bytemuck::cast_slice(data));
         memory
     };
+    let inputs = sizes.outputs.iter().flat_map(|_| sizes.inputs);
+    let weights: Vec<f32> = numbers.blocks.iter().zip(inputs).flat_map(|(b, i)| packed(b, *i)).collect();
+    let norms: Vec<f32> = numbers.scale.iter().chain(&numbers.shift).copied().collect();
+    let x = filled(&by_four(&numbers.x, sizes.height * sizes.width, shape.inputs));
+    let skip = filled(&by_four(&numbers.skip, skip_h * skip_w, SKIP_CHANNELS));
+    let (weights, norms) = (filled(&weights), filled(&norms));
     let elements = sizes.images * h * w * shape.outputs;
-    let run = || {
-        let inputs = sizes.outputs.iter().flat_map(|_| sizes.inputs);
-        let weights: Vec<f32> = numbers.blocks.iter().zip(inputs).flat_map(|(b, i)| packed(b, *i)).collect();
-        let norms: Vec<f32> = numbers.scale.iter().chain(&numbers.shift).copied().collect();
-        let x = filled(&by_four(&numbers.x, sizes.height * sizes.width, shape.inputs));
-        let skip = filled(&by_four(&numbers.skip, skip_h * skip_w, SKIP_CHANNELS));
-        let (weights, norms) = (filled(&weights), filled(&norms));
-        let y = filled(&vec![f32::NAN; elements]);
-        let sums = Some(layer.sum_bytes(variant)).filter(|&bytes| bytes > 0);
-        let sums = sums.map(|bytes| Memory::new(gpu, &account, bytes, BufferUsages::STORAGE));
-        let buffers =
-            Buffers { x: &x, weights: &weights, norms: &norms, skip: &skip, y: &y, sums: sums.as_ref() };
-        let drafts = layer.drafts(&gpu.kernels, variant, &buffers)?;
-        let program = Program::new(gpu, &account, drafts)?;
-        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-        let staging = Memory::new(gpu, &account, 4 * elements as u64, usage);
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        program.record(&mut encoder, 1);
-        encoder.copy_buffer_to_buffer(y.buffer(), 0, staging.buffer(), 0, 4 * elements as u64);
-        gpu.queue.submit([encoder.finish()]);
-        let (sender, mapped) = oneshot::channel();
-        // Nobody waits any more if the trial was given up.
-        staging.buffer().map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
-        Ok::<_, EngineError>((staging, mapped))
-    };
-    let (result, outcome) = gpu.watch(run);
-    let (staging, mapped) = result?;
-    gpu.nudge();
-    let mapped = mapped.await;
-    gpu.judge(outcome.await, "a trial of a kernel")?;
-    let refused = |reason: String| EngineError::Gpu { reason };
-    match mapped {
-        Ok(Ok(())) => {}
-        Ok(Err(e)) => return Err(refused(e.to_string())),
-        Err(_) => return Err(refused("a trial's numbers never came".into())),
-    }
-    let view = staging.buffer().get_mapped_range(..).map_err(|e| refused(e.to_string()))?;
-    let y: Vec<f32> = bytemuck::pod_collect_to_vec(&view);
-    Ok(by_pixel(&y, h * w, shape.outputs))
+    let y = filled(&vec![f32::NAN; elements]);
+    let sums = Some(layer.sum_bytes(variant)).filter(|&bytes| bytes > 0);
+    let sums = sums.map(|bytes| Memory::new(gpu, &account, bytes, BufferUsages::STORAGE));
+    let buffers =
+        Buffers { x: &x, weights: &weights, norms: &norms, skip: &skip, y: &y, sums: sums.as_ref() };
+    let drafts = layer.drafts(&gpu.kernels, variant, &buffers)?;
+    let program = Program::new(gpu, &account, drafts)?;
+    let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+    let staging = Memory::new(gpu, &account, 4 * elements as u64, usage);
+    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    program.record(&mut encoder, 1);
+    encoder.copy_buffer_to_buffer(y.buffer(), 0, staging.buffer(), 0, 4 * elements as u64);
+    gpu.queue.submit([encoder.finish()]);
+    let (sender, mapped) = oneshot::channel();
+    // Nobody waits any more if the trial was given up.
+    staging.buffer().map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
+    Ok((staging, mapped))
 }
 
 /// N H W C as `[images][channels / 4][pixels][4]`.
