@@ -15,11 +15,11 @@ before(async () => {
 
 after(() => browser.close());
 
-/** Each kernel's file with those that it shares with others before it, as kernels.rs has them. */
+/** Each kernel's file with those that it shares with others before it, as sources.rs has them. */
 function kernels() {
-  const rust = readFileSync(new URL("kernels.rs", GPU), "utf8");
+  const rust = readFileSync(new URL("sources.rs", GPU), "utf8");
   const shader = (name) => readFileSync(new URL(`shaders/${name}.wgsl`, GPU), "utf8");
-  const lists = [...rust.matchAll(/&\[((?:[A-Z]+, )*)include_str!\("shaders\/(\w+)\.wgsl"\),?\s*\]/g)];
+  const lists = [...rust.matchAll(/&\[((?:[A-Z]+, )*)shader!\("(\w+)"\)\]/g)];
   return lists.map(([, shared, name]) => ({
     name,
     code: [...shared.split(", ").filter(Boolean), name].map((part) => shader(part.toLowerCase())).join(""),

@@ -1,6 +1,7 @@
 //! The compute pipelines, and which of them carry out a convolution.
 
 use super::device::{self, Outcome};
+use super::sources;
 use crate::error::EngineError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -92,18 +93,12 @@ pub(super) enum Pipe {
 /// What a pipeline is made of.
 struct Spec {
     name: &'static str,
-    /// The kernel's file after those that it shares with others.
     source: &'static [&'static str],
     constants: &'static [(&'static str, f64)],
     /// Threads of a workgroup, and bytes of its memory, as the shader has them.
     threads: u32,
     memory: u32,
 }
-
-const LAYER: &str = include_str!("shaders/layer.wgsl");
-const TILE: &str = include_str!("shaders/tile.wgsl");
-const STRIP: &str = include_str!("shaders/strip.wgsl");
-const REGISTERS: &[&str] = &[LAYER, include_str!("shaders/registers.wgsl")];
 
 impl Pipe {
     const ALL: [Pipe; 10] = [
@@ -128,34 +123,22 @@ impl Pipe {
             memory: 16 * vectors,
         };
         match self {
-            Pipe::Registers => spec("registers", REGISTERS, 64, 256),
+            Pipe::Registers => spec("registers", sources::REGISTERS, 64, 256),
             Pipe::RegistersStrided => Spec {
                 constants: &[("UNIT_STRIDE", 0.0)],
-                ..spec("registers at stride 2", REGISTERS, 64, 256)
+                ..spec("registers at stride 2", sources::REGISTERS, 64, 256)
             },
             Pipe::RegistersSplit => Spec {
                 constants: &[("UNIT_STRIDE", 0.0), ("PARTS", 4.0)],
-                ..spec("registers, split", REGISTERS, 64, 256)
+                ..spec("registers, split", sources::REGISTERS, 64, 256)
             },
-            Pipe::SplitInside => spec(
-                "split inside groups",
-                &[LAYER, TILE, STRIP, include_str!("shaders/split_inside.wgsl")],
-                256,
-                1016,
-            ),
-            Pipe::SplitAcross => spec(
-                "split across groups",
-                &[LAYER, TILE, STRIP, include_str!("shaders/split_across.wgsl")],
-                128,
-                796,
-            ),
-            Pipe::Fold => spec("sum of the parts", &[LAYER, include_str!("shaders/fold.wgsl")], 64, 0),
-            Pipe::Tiles => spec("tiles", &[LAYER, TILE, include_str!("shaders/tiles.wgsl")], 64, 796),
-            Pipe::Winograd => {
-                spec("Winograd", &[LAYER, TILE, include_str!("shaders/winograd.wgsl")], 128, 768)
-            }
-            Pipe::Pool => spec("pool", &[include_str!("shaders/pool.wgsl")], 64, 64),
-            Pipe::Classifier => spec("classifier", &[include_str!("shaders/classifier.wgsl")], 64, 0),
+            Pipe::SplitInside => spec("split inside groups", sources::SPLIT_INSIDE, 256, 1016),
+            Pipe::SplitAcross => spec("split across groups", sources::SPLIT_ACROSS, 128, 796),
+            Pipe::Fold => spec("sum of the parts", sources::FOLD, 64, 0),
+            Pipe::Tiles => spec("tiles", sources::TILES, 64, 796),
+            Pipe::Winograd => spec("Winograd", sources::WINOGRAD, 128, 768),
+            Pipe::Pool => spec("pool", sources::POOL, 64, 64),
+            Pipe::Classifier => spec("classifier", sources::CLASSIFIER, 64, 0),
         }
     }
 

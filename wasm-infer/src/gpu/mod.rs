@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `device` | adapter, limits, errors, loss |
-//! | `kernels`, `shaders/` | the pipelines, the variants of the convolution |
+//! | `kernels`, `sources`, `shaders/` | the pipelines, the variants of the convolution |
 //! | `layer` | a convolution as the shaders see it |
 //! | `weights` | resident shards |
 //! | `program` | a level for one batch size: dispatches, bindings |
@@ -25,6 +25,7 @@ mod memory;
 mod program;
 mod report;
 mod selftest;
+mod sources;
 mod trial;
 mod tuning;
 mod weights;
