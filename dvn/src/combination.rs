@@ -47,7 +47,7 @@ impl Network {
         let count = count.ok_or(DefinitionError::Combinations { tasks, levels, max: MAX_COMBINATIONS })?;
         let parts = Parts::of(self)?;
         let mut all: Vec<Combination> = (0..count).map(|n| parts.combination(n, levels, &value)).collect();
-        all.sort_by(|a, b| {
+        all.sort_unstable_by(|a, b| {
             a.parameters.cmp(&b.parameters).then(b.value.total_cmp(&a.value)).then(a.levels.cmp(&b.levels))
         });
         let mut best = f64::NEG_INFINITY;

@@ -204,9 +204,9 @@ impl Manifest {
         for entry in &self.shards {
             found.push(entry.file.parse::<ShardId>()?);
         }
-        found.sort();
+        found.sort_unstable();
         let mut expected = network.shards();
-        expected.sort();
+        expected.sort_unstable();
         let names = |ids: Vec<ShardId>| ids.iter().map(ShardId::to_string).collect::<Vec<_>>();
         same(|| "list of shards".into(), &names(found), &names(expected))
     }

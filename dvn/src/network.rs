@@ -59,7 +59,7 @@ impl Network {
             bounded("number of classes", task.classes, MAX_CLASSES)?;
             bounded("input size", task.input_size, MAX_INPUT)?;
             let mut sorted = task.order.clone();
-            sorted.sort();
+            sorted.sort_unstable();
             if !sorted.iter().copied().eq(split.iter()) {
                 let found = task.order.iter().map(|u| u.number()).collect();
                 return Err(DefinitionError::Order { task: t + 1, found, units: split.units() });

@@ -9,6 +9,7 @@ pub mod cpu;
 mod engine;
 mod error;
 pub mod gpu;
+mod map;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 

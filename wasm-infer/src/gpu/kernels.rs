@@ -3,7 +3,7 @@
 use super::device::{self, Outcome};
 use super::sources;
 use crate::error::EngineError;
-use std::collections::BTreeMap;
+use crate::map::Map;
 use std::sync::{Mutex, PoisonError};
 
 /// How a 3x3 convolution is carried out.
@@ -203,9 +203,9 @@ pub(super) struct Kernel {
 /// The pipelines of a GPU.
 #[derive(Debug)]
 pub(super) struct Kernels {
-    made: BTreeMap<Pipe, Kernel>,
+    made: Map<Pipe, Kernel>,
     /// Those that must not be used, and why.
-    dropped: Mutex<BTreeMap<Pipe, String>>,
+    dropped: Mutex<Map<Pipe, String>>,
 }
 
 impl Kernels {
@@ -217,9 +217,9 @@ impl Kernels {
                 && spec.threads <= limits.max_compute_workgroup_size_x
                 && spec.memory <= limits.max_compute_workgroup_storage_size
         };
-        let mut made = BTreeMap::new();
+        let mut made = Map::new();
         let mut outcomes = Vec::new();
-        let mut dropped = BTreeMap::new();
+        let mut dropped = Map::new();
         for pipe in Pipe::ALL.into_iter().filter(|p| !only_basic || p.basic()) {
             let spec = pipe.spec();
             if !fits(&spec) {
@@ -260,7 +260,11 @@ impl Kernels {
 
     /// Does without a pipeline from now on.
     pub(super) fn drop(&self, pipe: Pipe, reason: String) {
-        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).entry(pipe).or_insert(reason);
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first reason is the one that was found out.
+        if !dropped.contains_key(&pipe) {
+            dropped.insert(pipe, reason);
+        }
     }
 
     /// The pipelines that this GPU must do without: name and reason.

@@ -3,6 +3,7 @@
 use super::selftest::{self, Random};
 use super::*;
 use dvn::{Split, TaskSpec, order};
+use std::collections::BTreeMap;
 
 const CHANGES: usize = 1000;
 /// Between two runs levels change this often: most of a page's changes are a slider passing by.

@@ -32,6 +32,7 @@ mod weights;
 
 use crate::checks::{check_input, check_resident, check_shard, images_at_once};
 use crate::error::EngineError;
+use crate::map::Map;
 use device::Pending;
 pub use device::{Gpu, GpuOptions};
 use dvn::plan::{Conv, Slots};
@@ -43,7 +44,6 @@ use memory::{Account, Memory};
 use program::{Job, Program, slot_bytes};
 pub use report::{LayerKernel, LayerTimes};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 pub use tuning::{Choice, Origin};
 use weights::Weights;
@@ -70,8 +70,8 @@ struct State {
     maps: Vec<Memory>,
     /// What a kernel leaves for the next dispatch of the same layer.
     sums: Option<Memory>,
-    plans: BTreeMap<(usize, usize), Arc<Planned>>,
-    programs: BTreeMap<(usize, usize, usize), Arc<Program>>,
+    plans: Map<(usize, usize), Arc<Planned>>,
+    programs: Map<(usize, usize, usize), Arc<Program>>,
     map_account: Account,
     other_account: Account,
 }
@@ -113,8 +113,8 @@ impl GpuEngine {
             weights: Weights::new(Account::default()),
             maps: Vec::new(),
             sums: None,
-            plans: BTreeMap::new(),
-            programs: BTreeMap::new(),
+            plans: Map::new(),
+            programs: Map::new(),
             map_account: Account::default(),
             other_account: Account::default(),
         };

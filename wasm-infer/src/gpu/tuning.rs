@@ -3,7 +3,7 @@
 use super::device::Gpu;
 use super::kernels::{Variant, sources_hash};
 use super::layer::Layer;
-use std::collections::BTreeMap;
+use crate::map::Map;
 
 /// Measuring ends after so many milliseconds in all; what is left is for another visit.
 const LONGEST: f64 = 100.0;
@@ -46,8 +46,8 @@ pub enum Origin {
 pub(super) struct Tuning {
     /// The device and the shaders, of which all of this is true.
     key: String,
-    kept: BTreeMap<String, Variant>,
-    measured: BTreeMap<String, Variant>,
+    kept: Map<String, Variant>,
+    measured: Map<String, Variant>,
     /// Milliseconds spent on measuring.
     pub(super) spent: f64,
 }
@@ -57,13 +57,13 @@ impl Tuning {
     pub(super) fn new(device: &str, record: Option<&str>) -> Tuning {
         let key = format!("{device}; shaders {:016x}", sources_hash());
         let kept = record.and_then(|r| read(&key, r)).unwrap_or_default();
-        Tuning { key, kept, measured: BTreeMap::new(), spent: 0.0 }
+        Tuning { key, kept, measured: Map::new(), spent: 0.0 }
     }
 
     /// Everything that is known, as JSON.
     pub(super) fn record(&self) -> String {
         let known: serde_json::Map<String, serde_json::Value> =
-            self.kept.iter().chain(&self.measured).map(|(s, v)| (s.clone(), v.name().into())).collect();
+            self.kept.iter().chain(self.measured.iter()).map(|(s, v)| (s.clone(), v.name().into())).collect();
         serde_json::json!({ "device": self.key, "kernels": known }).to_string()
     }
 
@@ -133,7 +133,7 @@ pub(super) fn candidates(gpu: &Gpu, layer: &Layer) -> Vec<Variant> {
     Variant::ALL.into_iter().filter(|&v| fits(gpu, layer, v)).take(1).collect()
 }
 
-fn read(key: &str, record: &str) -> Option<BTreeMap<String, Variant>> {
+fn read(key: &str, record: &str) -> Option<Map<String, Variant>> {
     let record: serde_json::Value = serde_json::from_str(record).ok()?;
     if record["device"].as_str()? != key {
         return None;

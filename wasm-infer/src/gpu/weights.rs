@@ -8,8 +8,8 @@
 
 use super::device::Gpu;
 use super::memory::{Account, Memory};
+use crate::map::Map;
 use dvn::{Network, Shard, ShardId};
-use std::collections::BTreeMap;
 use wgpu::BufferUsages;
 
 /// Bytes of one element of a convolution's weights: four inputs by four outputs.
@@ -27,8 +27,8 @@ pub(super) enum Place {
 /// Every shard that was inserted and not freed.
 #[derive(Debug)]
 pub(super) struct Weights {
-    shards: BTreeMap<ShardId, Entry>,
-    places: BTreeMap<Place, Placed>,
+    shards: Map<ShardId, Entry>,
+    places: Map<Place, Placed>,
     account: Account,
     next: u64,
 }
@@ -39,7 +39,7 @@ struct Entry {
     /// Tells a shard from an earlier one of the same name.
     serial: u64,
     /// What is not on the GPU yet.
-    waiting: BTreeMap<Place, Vec<f32>>,
+    waiting: Map<Place, Vec<f32>>,
 }
 
 /// The content of a place.
@@ -49,7 +49,7 @@ struct Placed {
     serial: u64,
     memory: Memory,
     /// Offset and length of each shard's part, bytes.
-    parts: BTreeMap<ShardId, (u64, u64)>,
+    parts: Map<ShardId, (u64, u64)>,
 }
 
 /// A place's next content, on its way to the GPU.
@@ -65,7 +65,7 @@ pub(super) struct Upload {
 
 impl Weights {
     pub(super) fn new(account: Account) -> Weights {
-        Weights { shards: BTreeMap::new(), places: BTreeMap::new(), account, next: 0 }
+        Weights { shards: Map::new(), places: Map::new(), account, next: 0 }
     }
 
     /// Keeps a shard whose kind and shapes were checked. Whether a place has changed.
@@ -79,7 +79,7 @@ impl Weights {
                 };
                 network.layers().into_iter().zip(weights).enumerate().map(part).collect()
             }
-            (_, Shard::Stem(weight)) => BTreeMap::from([(Place::Own(id), packed(&weight, 3))]),
+            (_, Shard::Stem(weight)) => Map::from_iter([(Place::Own(id), packed(&weight, 3))]),
             (_, Shard::Level(p)) => {
                 let mut numbers = Vec::new();
                 for norm in &p.norms {
@@ -88,7 +88,7 @@ impl Weights {
                 }
                 numbers.extend_from_slice(&p.classifier_weight);
                 numbers.extend_from_slice(&p.classifier_bias);
-                BTreeMap::from([(Place::Own(id), numbers)])
+                Map::from_iter([(Place::Own(id), numbers)])
             }
             (id, _) => unreachable!("{id} was checked to hold what its name says"),
         };
@@ -136,7 +136,7 @@ impl Weights {
         let serial = self.serial();
         let old = self.places.get(&place);
         let mut end = old.map_or(0, |p| p.memory.bytes());
-        let mut parts = old.map_or_else(BTreeMap::new, |p| p.parts.clone());
+        let mut parts = old.map_or_else(Map::new, |p| p.parts.clone());
         let mut news = Vec::new();
         for (id, entry) in needed.iter().filter_map(|id| Some((*id, self.shards.get(id)?))) {
             let Some(data) = entry.waiting.get(&place) else { continue };
