@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const STORAGE_BUFFERS: u32 = 6;
 /// Bytes of workgroup memory and threads of a workgroup of the basic kernels; the others are done without where a GPU
 /// allows less than they need.
-const WORKGROUP_MEMORY: u32 = 4096;
+const WORKGROUP_MEMORY: u32 = 1024;
 const THREADS: u32 = 64;
 
 /// How a GPU is asked for.

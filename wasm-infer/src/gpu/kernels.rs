@@ -123,14 +123,14 @@ impl Pipe {
             memory: 16 * vectors,
         };
         match self {
-            Pipe::Registers => spec("registers", sources::REGISTERS, 64, 256),
+            Pipe::Registers => spec("registers", sources::REGISTERS, 64, 0),
             Pipe::RegistersStrided => Spec {
                 constants: &[("UNIT_STRIDE", 0.0)],
-                ..spec("registers at stride 2", sources::REGISTERS, 64, 256)
+                ..spec("registers at stride 2", sources::REGISTERS, 64, 0)
             },
             Pipe::RegistersSplit => Spec {
-                constants: &[("UNIT_STRIDE", 0.0), ("PARTS", 4.0)],
-                ..spec("registers, split", sources::REGISTERS, 64, 256)
+                constants: &[("UNIT_STRIDE", 0.0)],
+                ..spec("registers, split", sources::REGISTERS_SPLIT, 64, 256)
             },
             Pipe::SplitInside => spec("split inside groups", sources::SPLIT_INSIDE, 256, 1016),
             Pipe::SplitAcross => spec("split across groups", sources::SPLIT_ACROSS, 128, 796),

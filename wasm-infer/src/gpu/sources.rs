@@ -14,13 +14,16 @@ macro_rules! shader {
 
 /// What every convolution shares.
 const LAYER: &str = shader!("layer");
+/// What those share that work in registers.
+const ITEM: &str = shader!("item");
 /// What those share that work on tiles.
 const TILE: &str = shader!("tile");
 /// What those share whose threads have four pixels.
 const STRIP: &str = shader!("strip");
 
 // A kernel's file after those that it shares with others.
-pub(super) const REGISTERS: &[&str] = &[LAYER, shader!("registers")];
+pub(super) const REGISTERS: &[&str] = &[LAYER, ITEM, shader!("registers")];
+pub(super) const REGISTERS_SPLIT: &[&str] = &[LAYER, ITEM, shader!("registers_split")];
 pub(super) const SPLIT_INSIDE: &[&str] = &[LAYER, TILE, STRIP, shader!("split_inside")];
 pub(super) const SPLIT_ACROSS: &[&str] = &[LAYER, TILE, STRIP, shader!("split_across")];
 pub(super) const FOLD: &[&str] = &[LAYER, shader!("fold")];
