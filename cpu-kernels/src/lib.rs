@@ -1,6 +1,7 @@
 //! f32 3x3 convolution on CPUs with its neighbours fused: batch norm, ReLU, the shortcut's addition, and their gradients.
 //!
-//! Activations are dense N H W C, weights dense H W I O (`[3][3][inputs][outputs]`), padding is 1. The operators:
+//! Activations are dense N H W C, weights dense H W I O (`[3][3][inputs][outputs]`; forward also [`FilterBlocks`]), padding is
+//! 1. The operators:
 //! [`forward`], [`input_gradient`], [`weight_gradient`], and those between convolutions: [`join`], [`average_pool`],
 //! [`average_pool_gradient`].
 //!
@@ -14,12 +15,14 @@
 //! was found and what was expected.
 
 mod direct;
+mod filters;
 mod fused;
 mod operands;
 mod ops;
 mod parallel;
 mod peak;
 mod pool;
+mod prefetch;
 mod product;
 mod shape;
 mod simd;
@@ -29,6 +32,7 @@ mod turn;
 mod winograd;
 mod workspace;
 
+pub use filters::{FilterBlocks, Filters, Run, pack_filters};
 pub use operands::{
     Activation, Gradient, Input, InputGradient, Join, NormGradient, Output, Shortcut, ShortcutGradient, Span,
     Sums,

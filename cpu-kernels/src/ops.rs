@@ -1,6 +1,7 @@
 //! The public operators: they check what they are given and choose how to do it.
 
 use crate::direct;
+use crate::filters::Filters;
 use crate::fused::{
     InferenceStore, JoinRows, MaskJoinStore, MaskNormReluStore, PlainStore, Sink, Source, StatisticsStore,
     join_all,
@@ -34,22 +35,33 @@ fn algorithm(shape: &Shape) -> Algorithm {
     }
 }
 
-/// The convolution of `input` with `weights` (`[3][3][inputs][outputs]`), stored to `y` as `output` says.
+/// The convolution of `input` with `weights` (dense `[3][3][inputs][outputs]`, or blocks), stored to `y` as `output` says.
 ///
 /// # Panics
-/// Where a slice does not fit `shape`.
-pub fn forward(
+/// Where a slice does not fit `shape`, and where a stride above 2 or an input of 3 channels meets weights in blocks.
+pub fn forward<'a>(
     ws: &mut Workspace,
     shape: &Shape,
     input: Input,
-    weights: &[f32],
+    weights: impl Into<Filters<'a>>,
+    y: &mut [f32],
+    output: Output,
+) {
+    convolve(ws, shape, input, weights.into(), y, output);
+}
+
+fn convolve(
+    ws: &mut Workspace,
+    shape: &Shape,
+    input: Input,
+    filters: Filters,
     y: &mut [f32],
     output: Output,
 ) {
     shape.check();
     input.check(&shape.input());
     output.check(&shape.output());
-    check_len("the weights", weights.len(), shape.weights());
+    filters.check(shape);
     check_len("the output", y.len(), shape.output().len());
     let (source, join) = match input {
         Input::Plain(x) => (Source::plain(x), None),
@@ -74,7 +86,7 @@ pub fn forward(
     ws.sums.clear(shape.outputs.next_multiple_of(isa.lanes()));
     if !y.is_empty() {
         let (input, output) = (shape.input(), shape.output());
-        let convolution = Convolution { input, output, source, join, weights, sink };
+        let convolution = Convolution { input, output, source, join, filters, sink };
         match algorithm(shape) {
             Algorithm::Winograd => transformed::convolve::<Winograd>(
                 isa,
@@ -94,7 +106,7 @@ pub fn forward(
                 if let Some(join) = &convolution.join {
                     join_all(isa, &mut ws.parts, join);
                 }
-                direct::forward(isa, &mut ws.parts, &mut ws.sums, shape, source, weights, sink);
+                direct::forward(isa, &mut ws.parts, &mut ws.sums, shape, source, filters.dense(), sink);
             }
         }
     }
@@ -137,7 +149,8 @@ pub fn input_gradient(
         let weights = turn(&mut ws.parts, weights, shape.inputs, shape.outputs, &mut ws.turned);
         let source = Source::gradient(gradient);
         let (input, output) = (shape.output(), shape.input());
-        let convolution = Convolution { input, output, source, join: None, weights, sink };
+        let filters = Filters::Dense(weights);
+        let convolution = Convolution { input, output, source, join: None, filters, sink };
         match algorithm(shape) {
             Algorithm::Winograd => transformed::convolve::<Winograd>(
                 isa,

@@ -3,7 +3,9 @@
 //! Transformed activations lie as `[block of LANES channels][tile][LANES]`. Transformed weights, and sums of weight
 //! gradients, lie in panels of one to three blocks of output channels: `[panel][input channel][blocks * LANES]`.
 
+use crate::prefetch::Prefetch;
 use crate::simd::{Kernel, Simd};
+use std::ops::Range;
 
 /// The panels that `blocks` blocks of channels are cut into: (first block, blocks).
 #[inline(always)]
@@ -21,65 +23,81 @@ pub(crate) fn panels<S: Simd>(blocks: usize) -> impl Iterator<Item = (usize, usi
     })
 }
 
-/// `out[block][tile] = sum over pairs and channels of inputs[channel][tile] * weights[channel][block]`
-pub(crate) struct Product<'a> {
-    /// Planes of transformed inputs and weights.
-    pub(crate) pairs: &'a [(usize, usize)],
+/// For each plane of the products: `out[block][tile] = sum over terms and channels of inputs[channel][tile] *
+/// weights[channel][block]`
+pub(crate) struct Products<'a> {
+    /// For each plane, the planes of transformed inputs and weights that meet.
+    pub(crate) terms: &'a [&'a [(usize, usize)]],
+    /// Those of the products to make.
+    pub(crate) planes: Range<usize>,
+    /// The first plane of transformed weights that is there.
+    pub(crate) weights_from: usize,
     /// Plane 0 of the transformed inputs.
     pub(crate) inputs: *const f32,
     /// Floats from plane to plane of them.
     pub(crate) in_plane: usize,
-    /// Plane 0 of the transformed weights.
+    /// That plane.
     pub(crate) weights: *const f32,
     /// Floats from plane to plane of them.
     pub(crate) weights_plane: usize,
+    /// Floats from panel to panel of them.
+    pub(crate) weights_panel: usize,
     /// Channels that are summed over.
     pub(crate) channels: usize,
     /// Tiles in the planes.
     pub(crate) tiles: usize,
     /// Blocks of output channels.
     pub(crate) blocks: usize,
-    /// The plane of the result.
+    /// Plane 0 of the result.
     pub(crate) out: *mut f32,
+    /// Floats from plane to plane of it.
+    pub(crate) out_plane: usize,
     /// Whether it is added to what is there.
     pub(crate) more: bool,
+    /// What is brought into the cache meanwhile.
+    pub(crate) ahead: [Prefetch<3>; 2],
 }
 
-impl Kernel for Product<'_> {
+impl Kernel for Products<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        for (first, width) in panels::<S>(self.blocks) {
-            // SAFETY: whoever makes a `Product` gives it planes of these sizes.
-            unsafe {
-                match width {
-                    1 => self.panel::<S, 1>(simd, first),
-                    2 => self.panel::<S, 2>(simd, first),
-                    _ if S::PRODUCT_ROWS[2] > 0 => self.panel::<S, 3>(simd, first),
-                    _ => unreachable!("no panel is {width} blocks wide"),
+        for plane in self.planes.clone() {
+            for ahead in &self.ahead {
+                ahead.some(simd, plane, self.terms.len());
+            }
+            for (first, width) in panels::<S>(self.blocks) {
+                // SAFETY: whoever makes `Products` gives them planes of these sizes.
+                unsafe {
+                    match width {
+                        1 => self.panel::<S, 1>(simd, plane, first),
+                        2 => self.panel::<S, 2>(simd, plane, first),
+                        _ if S::PRODUCT_ROWS[2] > 0 => self.panel::<S, 3>(simd, plane, first),
+                        _ => unreachable!("no panel is {width} blocks wide"),
+                    }
                 }
             }
         }
     }
 }
 
-impl Product<'_> {
+impl Products<'_> {
     #[inline(always)]
-    unsafe fn panel<S: Simd, const WIDTH: usize>(&self, simd: S, first: usize) {
+    unsafe fn panel<S: Simd, const WIDTH: usize>(&self, simd: S, plane: usize, first: usize) {
         let mut tile = 0;
         while tile < self.tiles {
             let left = self.tiles - tile;
             // SAFETY: as many tiles are left.
             unsafe {
                 tile += match S::PRODUCT_ROWS[WIDTH - 1] {
-                    16 if left >= 16 => self.rows::<S, 16, WIDTH>(simd, first, tile),
-                    8 | 16 if left >= 8 => self.rows::<S, 8, WIDTH>(simd, first, tile),
+                    16 if left >= 16 => self.rows::<S, 16, WIDTH>(simd, plane, first, tile),
+                    8 | 16 if left >= 8 => self.rows::<S, 8, WIDTH>(simd, plane, first, tile),
                     // Eight are better cut into four and four than into six and two.
-                    6 if left >= 6 && left != 8 => self.rows::<S, 6, WIDTH>(simd, first, tile),
-                    _ if left >= 4 => self.rows::<S, 4, WIDTH>(simd, first, tile),
-                    _ if left >= 2 => self.rows::<S, 2, WIDTH>(simd, first, tile),
-                    _ => self.rows::<S, 1, WIDTH>(simd, first, tile),
+                    6 if left >= 6 && left != 8 => self.rows::<S, 6, WIDTH>(simd, plane, first, tile),
+                    _ if left >= 4 => self.rows::<S, 4, WIDTH>(simd, plane, first, tile),
+                    _ if left >= 2 => self.rows::<S, 2, WIDTH>(simd, plane, first, tile),
+                    _ => self.rows::<S, 1, WIDTH>(simd, plane, first, tile),
                 };
             }
         }
@@ -90,32 +108,26 @@ impl Product<'_> {
     unsafe fn rows<S: Simd, const ROWS: usize, const WIDTH: usize>(
         &self,
         simd: S,
+        plane: usize,
         first: usize,
         tile: usize,
     ) -> usize {
         let block = self.tiles * S::LANES;
         let mut acc = [[simd.zero(); WIDTH]; ROWS];
-        for &(inputs, weights) in self.pairs {
+        for &(inputs, weights) in self.terms[plane] {
             // SAFETY: the planes hold `channels` channels of `tiles` tiles and of the panel's blocks.
             unsafe {
                 let mut a = self.inputs.add(inputs * self.in_plane + tile * S::LANES);
-                let mut b = self.weights.add(weights * self.weights_plane + first * S::LANES * self.channels);
+                // All panels before this one are two blocks wide.
+                let panel = first / 2 * self.weights_panel;
+                let mut b = self.weights.add((weights - self.weights_from) * self.weights_plane + panel);
                 let mut left = self.channels;
                 while left > 0 {
-                    // One channel a step: the processor's scheduler needs no unrolling, and V8 spills where it is done.
+                    // One channel a step: the processor's scheduler needs no unrolling, V8 does its own, and spills where it is done.
                     let n = left.min(S::LANES);
                     for c in 0..n {
-                        let mut w = [simd.zero(); WIDTH];
-                        for (q, w) in w.iter_mut().enumerate() {
-                            *w = simd.load(b.add(q * S::LANES));
-                        }
-                        b = b.add(WIDTH * S::LANES);
-                        for (r, acc) in acc.iter_mut().enumerate() {
-                            let x = simd.splat(*a.add(r * S::LANES + c));
-                            for q in 0..WIDTH {
-                                acc[q] = simd.fma(x, w[q], acc[q]);
-                            }
-                        }
+                        step(simd, &mut acc, a.add(c), b);
+                        b = b.wrapping_add(WIDTH * S::LANES);
                     }
                     a = a.wrapping_add(block);
                     left -= n;
@@ -126,12 +138,38 @@ impl Product<'_> {
             for (q, v) in acc.iter().enumerate() {
                 // SAFETY: the result's plane holds `tiles` tiles of the panel's blocks.
                 unsafe {
-                    let p = self.out.add((first + q) * block + (tile + r) * S::LANES);
+                    let p =
+                        self.out.add(plane * self.out_plane + (first + q) * block + (tile + r) * S::LANES);
                     simd.store(p, if self.more { simd.add(simd.load(p), *v) } else { *v });
                 }
             }
         }
         ROWS
+    }
+}
+
+/// Adds one channel's products of `ROWS` tiles, from `a` on, and `WIDTH` vectors of output channels, from `b` on.
+///
+/// # Safety
+/// They must be readable.
+#[inline(always)]
+unsafe fn step<S: Simd, const ROWS: usize, const WIDTH: usize>(
+    simd: S,
+    acc: &mut [[S::V; WIDTH]; ROWS],
+    a: *const f32,
+    b: *const f32,
+) {
+    let mut w = [simd.zero(); WIDTH];
+    for (q, w) in w.iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        *w = unsafe { simd.load(b.add(q * S::LANES)) };
+    }
+    for (r, acc) in acc.iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        let x = simd.splat(unsafe { *a.add(r * S::LANES) });
+        for q in 0..WIDTH {
+            acc[q] = simd.fma(x, w[q], acc[q]);
+        }
     }
 }
 

@@ -32,6 +32,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `value` in every lane.
     fn splat(self, value: f32) -> Self::V;
 
+    /// A constant in every lane, for use in loops: made where it is asked for, and not anew wherever it is used.
+    #[inline(always)]
+    fn constant(self, value: f32) -> Self::V {
+        self.splat(value)
+    }
+
     /// Zero in every lane.
     #[inline(always)]
     fn zero(self) -> Self::V {

@@ -28,6 +28,13 @@ impl Simd for WebAssembly {
     }
 
     #[inline(always)]
+    fn constant(self, value: f32) -> v128 {
+        // Of a value that the compiler knows it makes a v128.const at each use, and V8 of that several instructions each
+        // time round a loop, which cost more than a load.
+        f32x4_splat(std::hint::black_box(value))
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> v128 {
         // SAFETY: the caller's.
         unsafe { v128_load(p.cast()) }

@@ -5,11 +5,18 @@ use crate::simd::{Kernel, Simd};
 use crate::transformed::{InputRow, PatchTransform, each_patch};
 
 /// Two gradients to the products that they come from.
-struct Pair;
+#[derive(Clone, Copy)]
+struct Pair<S>(S);
 
-impl PatchTransform<2, PRODUCTS> for Pair {
+impl<S: Simd> PatchTransform<S, 2, PRODUCTS> for Pair<S> {
     #[inline(always)]
-    fn apply<S: Simd>(s: S, g: [S::V; 2]) -> [S::V; PRODUCTS] {
+    fn new(s: S) -> Self {
+        Pair(s)
+    }
+
+    #[inline(always)]
+    fn apply(self, g: [S::V; 2]) -> [S::V; PRODUCTS] {
+        let s = self.0;
         [g[0], s.add(g[0], g[1]), g[1]]
     }
 }
@@ -23,6 +30,6 @@ impl Kernel for Gradient<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes an `InputRow` gives it a row of the map and planes of these sizes.
-        unsafe { each_patch::<S, Pair, 2, PRODUCTS>(simd, &self.0, 2, 0) };
+        unsafe { each_patch::<S, Pair<S>, 2, PRODUCTS>(simd, &self.0, 2, 0) };
     }
 }

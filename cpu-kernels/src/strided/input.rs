@@ -5,11 +5,18 @@ use crate::simd::{Kernel, Simd};
 use crate::transformed::{InputRow, PatchTransform, each_patch};
 
 /// Five samples to their planes, the first of which are the differences that [F(2, 2)](super) asks for.
-struct Samples;
+#[derive(Clone, Copy)]
+struct Samples<S>(S);
 
-impl PatchTransform<SAMPLES, SAMPLES> for Samples {
+impl<S: Simd> PatchTransform<S, SAMPLES, SAMPLES> for Samples<S> {
     #[inline(always)]
-    fn apply<S: Simd>(s: S, x: [S::V; SAMPLES]) -> [S::V; SAMPLES] {
+    fn new(s: S) -> Self {
+        Samples(s)
+    }
+
+    #[inline(always)]
+    fn apply(self, x: [S::V; SAMPLES]) -> [S::V; SAMPLES] {
+        let s = self.0;
         [s.sub(x[0], x[2]), x[1], x[2], s.sub(x[4], x[2]), x[3]]
     }
 }
@@ -23,16 +30,23 @@ impl Kernel for Input<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes an `InputRow` gives it a row of the map and planes of these sizes.
-        unsafe { each_patch::<S, Samples, SAMPLES, SAMPLES>(simd, &self.0, 4, 1) };
+        unsafe { each_patch::<S, Samples<S>, SAMPLES, SAMPLES>(simd, &self.0, 4, 1) };
     }
 }
 
 /// Three adjacent gradients to their planes.
-struct Gradients;
+#[derive(Clone, Copy)]
+struct Gradients<S>(S);
 
-impl PatchTransform<3, KERNEL> for Gradients {
+impl<S: Simd> PatchTransform<S, 3, KERNEL> for Gradients<S> {
     #[inline(always)]
-    fn apply<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; KERNEL] {
+    fn new(s: S) -> Self {
+        Gradients(s)
+    }
+
+    #[inline(always)]
+    fn apply(self, g: [S::V; 3]) -> [S::V; KERNEL] {
+        let s = self.0;
         [s.sub(g[0], g[1]), g[1], s.sub(g[2], g[1]), g[0]]
     }
 }
@@ -46,6 +60,6 @@ impl Kernel for InputBack<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes an `InputRow` gives it a row of the map and planes of these sizes.
-        unsafe { each_patch::<S, Gradients, 3, KERNEL>(simd, &self.0, 2, 0) };
+        unsafe { each_patch::<S, Gradients<S>, 3, KERNEL>(simd, &self.0, 2, 0) };
     }
 }

@@ -15,7 +15,7 @@ mod input;
 mod output;
 mod weights;
 
-use crate::simd::{Kernel, Simd};
+use crate::simd::Simd;
 use crate::transformed::{GradientScheme, InputRow, OutputRow, Scheme, Tiling, WeightSums, Weights};
 
 /// Planes along one dimension: input samples, weights, output products; their squares are those of two.
@@ -72,6 +72,7 @@ impl Scheme for Strided {
     const REACH: usize = 0;
     const INPUTS: usize = SAMPLES * SAMPLES;
     const WEIGHTS: usize = KERNEL * KERNEL;
+    const STAGES: usize = 1;
     const TERMS: &'static [&'static [(usize, usize)]] = &{
         let mut terms: [&[(usize, usize)]; PRODUCTS * PRODUCTS] = [&[]; PRODUCTS * PRODUCTS];
         let (mut i, mut rest): (usize, &[(usize, usize)]) = (0, &FORWARD_PAIRS);
@@ -94,7 +95,12 @@ impl Scheme for Strided {
 
     #[inline(always)]
     fn weights<S: Simd>(simd: S, weights: Weights) {
-        weights::Forth(weights).run(simd);
+        weights::forth(simd, &weights);
+    }
+
+    #[inline(always)]
+    fn weights_of_stage<S: Simd>(simd: S, weights: Weights, _: usize) {
+        weights::forth(simd, &weights);
     }
 
     #[inline(always)]
@@ -112,6 +118,7 @@ impl Scheme for StridedBack {
     const REACH: usize = 1;
     const INPUTS: usize = KERNEL * KERNEL;
     const WEIGHTS: usize = KERNEL * KERNEL;
+    const STAGES: usize = 1;
     const TERMS: &'static [&'static [(usize, usize)]] = &{
         let mut terms: [&[(usize, usize)]; SAMPLES * SAMPLES] = [&[]; SAMPLES * SAMPLES];
         let mut i = 0;
@@ -133,7 +140,12 @@ impl Scheme for StridedBack {
 
     #[inline(always)]
     fn weights<S: Simd>(simd: S, weights: Weights) {
-        weights::Forth(weights).run(simd);
+        weights::forth(simd, &weights);
+    }
+
+    #[inline(always)]
+    fn weights_of_stage<S: Simd>(simd: S, weights: Weights, _: usize) {
+        weights::forth(simd, &weights);
     }
 
     #[inline(always)]

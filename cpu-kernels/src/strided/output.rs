@@ -5,11 +5,18 @@ use crate::simd::{Kernel, Simd};
 use crate::transformed::{OutputRow, PatchTransform, store_tiles};
 
 /// Three products to two outputs.
-struct Pair;
+#[derive(Clone, Copy)]
+struct Pair<S>(S);
 
-impl PatchTransform<PRODUCTS, 2> for Pair {
+impl<S: Simd> PatchTransform<S, PRODUCTS, 2> for Pair<S> {
     #[inline(always)]
-    fn apply<S: Simd>(s: S, m: [S::V; PRODUCTS]) -> [S::V; 2] {
+    fn new(s: S) -> Self {
+        Pair(s)
+    }
+
+    #[inline(always)]
+    fn apply(self, m: [S::V; PRODUCTS]) -> [S::V; 2] {
+        let s = self.0;
         [s.add(m[0], m[1]), s.add(m[2], m[1])]
     }
 }
@@ -24,16 +31,23 @@ impl Kernel for Output<'_> {
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes an `OutputRow` gives it a row of the map that is this thread's alone, and products of
         // these sizes.
-        unsafe { store_tiles::<S, Pair, PRODUCTS, 2>(simd, self.0) };
+        unsafe { store_tiles::<S, Pair<S>, PRODUCTS, 2>(simd, self.0) };
     }
 }
 
 /// Five products to four input gradients.
-struct Samples;
+#[derive(Clone, Copy)]
+struct Samples<S>(S);
 
-impl PatchTransform<SAMPLES, 4> for Samples {
+impl<S: Simd> PatchTransform<S, SAMPLES, 4> for Samples<S> {
     #[inline(always)]
-    fn apply<S: Simd>(s: S, m: [S::V; SAMPLES]) -> [S::V; 4] {
+    fn new(s: S) -> Self {
+        Samples(s)
+    }
+
+    #[inline(always)]
+    fn apply(self, m: [S::V; SAMPLES]) -> [S::V; 4] {
+        let s = self.0;
         [m[3], s.add(m[0], m[1]), m[4], s.add(m[1], m[2])]
     }
 }
@@ -47,6 +61,6 @@ impl Kernel for OutputBack<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: as for `Output`.
-        unsafe { store_tiles::<S, Samples, SAMPLES, 4>(simd, self.0) };
+        unsafe { store_tiles::<S, Samples<S>, SAMPLES, 4>(simd, self.0) };
     }
 }

@@ -7,11 +7,18 @@ use crate::transformed::{
 };
 
 /// Three weights to their planes, in both dimensions.
-struct Kernels;
+#[derive(Clone, Copy)]
+struct Kernels<S>(S);
 
-impl WeightTransform for Kernels {
+impl<S: Simd> WeightTransform<S> for Kernels<S> {
     #[inline(always)]
-    unsafe fn apply<S: Simd>(s: S, w: [[S::V; 3]; 3], to: Planes) {
+    fn new(s: S) -> Self {
+        Kernels(s)
+    }
+
+    #[inline(always)]
+    unsafe fn apply(self, w: [[S::V; 3]; 3], to: Planes) {
+        let s = self.0;
         let sum = [s.add(w[0][0], w[2][0]), s.add(w[0][1], w[2][1]), s.add(w[0][2], w[2][2])];
         for (i, row) in [w[0], w[1], sum, w[2]].into_iter().enumerate() {
             // SAFETY: the caller's.
@@ -26,24 +33,25 @@ impl WeightTransform for Kernels {
 }
 
 /// Transforms weights.
-pub(super) struct Forth<'a>(pub(super) Weights<'a>);
-
-impl Kernel for Forth<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        // SAFETY: whoever makes `Weights` gives them weights and planes of these sizes.
-        unsafe { weights_to_planes::<S, Kernels>(simd, &self.0) };
-    }
+#[inline(always)]
+pub(super) fn forth<S: Simd>(simd: S, weights: &Weights) {
+    // SAFETY: whoever makes `Weights` gives them weights and planes of these sizes.
+    unsafe { weights_to_planes::<S, Kernels<S>>(simd, weights) };
 }
 
 /// The adjoint of [`Kernels`] in one dimension.
-struct Adjoint;
+#[derive(Clone, Copy)]
+struct Adjoint<S>(S);
 
-impl PatchTransform<KERNEL, 3> for Adjoint {
+impl<S: Simd> PatchTransform<S, KERNEL, 3> for Adjoint<S> {
     #[inline(always)]
-    fn apply<S: Simd>(s: S, m: [S::V; KERNEL]) -> [S::V; 3] {
+    fn new(s: S) -> Self {
+        Adjoint(s)
+    }
+
+    #[inline(always)]
+    fn apply(self, m: [S::V; KERNEL]) -> [S::V; 3] {
+        let s = self.0;
         [s.add(m[0], m[2]), m[1], s.add(m[3], m[2])]
     }
 }
@@ -58,6 +66,6 @@ impl Kernel for Back<'_> {
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes `WeightSums` gives them sums and a gradient of these sizes, and channels that are this
         // thread's alone.
-        unsafe { sums_to_weights::<S, Adjoint, KERNEL>(simd, &self.0) };
+        unsafe { sums_to_weights::<S, Adjoint<S>, KERNEL>(simd, &self.0) };
     }
 }

@@ -3,7 +3,8 @@
 use super::{Convolution, InputRow, OutputRow, Scheme, Tiling, Weights, clear_ends, line_len, padded};
 use crate::fused::join_all;
 use crate::parallel::{self, Shared};
-use crate::product::{Product, panels};
+use crate::prefetch::Prefetch;
+use crate::product::{Products, panels};
 use crate::simd::{Isa, Kernel, Simd};
 use crate::workspace::{Buffer, ChannelSums, Part};
 use std::marker::PhantomData;
@@ -51,22 +52,29 @@ pub(super) fn by_channels<C: Scheme>(
     });
 }
 
-/// The least channels of a group: with threads, a cache line of weights, so that none is read for the sake of a part; without,
-/// more, since adjacent lines come sooner.
-const GROUP: usize = if cfg!(feature = "threads") { 16 } else { 64 };
+/// The least channels of a group: with threads, a cache line of dense weights, so that none is read for the sake of a part.
+/// Without, what the transformed inputs of so many tiles are read once for.
+fn group(tiles: usize) -> usize {
+    match tiles {
+        _ if cfg!(feature = "threads") => 16,
+        0..=32 => 8,
+        _ => 32,
+    }
+}
 /// The most blocks of a panel.
-const PANEL: usize = 3;
+const PANEL: usize = if cfg!(target_arch = "wasm32") { 2 } else { 3 };
 /// Input channels whose weights are transformed at a time, so that the planes of weights are of a size that is known when
 /// compiling, and stay in the second level cache until their product. A multiple of any set's LANES.
-const SLICE: usize = 64;
+const SLICE: usize = if cfg!(target_arch = "wasm32") { 256 } else { 64 };
 
 /// Groups of panels: (first block, blocks).
 #[inline(always)]
-fn groups<S: Simd>(outputs: usize) -> impl Iterator<Item = (usize, usize)> {
+fn groups<S: Simd>(outputs: usize, tiles: usize) -> impl Iterator<Item = (usize, usize)> {
+    let least = group(tiles);
     let mut panels = panels::<S>(outputs.div_ceil(S::LANES));
     std::iter::from_fn(move || {
         let (first, mut blocks) = panels.next()?;
-        while blocks * S::LANES < GROUP
+        while blocks * S::LANES < least
             && let Some((_, more)) = panels.next()
         {
             blocks += more;
@@ -78,6 +86,7 @@ fn groups<S: Simd>(outputs: usize) -> impl Iterator<Item = (usize, usize)> {
 /// Counts the groups.
 pub(super) struct Groups {
     pub(super) outputs: usize,
+    pub(super) tiles: usize,
 }
 
 impl Kernel for Groups {
@@ -85,7 +94,7 @@ impl Kernel for Groups {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> usize {
-        groups::<S>(self.outputs).count()
+        groups::<S>(self.outputs, self.tiles).count()
     }
 }
 
@@ -145,48 +154,54 @@ impl<C: Scheme> Kernel for GroupRange<'_, C> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Convolution { input, output, sink, weights, .. } = self.convolution;
+        let Convolution { input, output, sink, filters, .. } = self.convolution;
         let tiling = self.tiling;
         let tile_block = tiling.tiles() * S::LANES;
         let weights_plane = padded(SLICE * PANEL * S::LANES);
-        let most = output.channels.div_ceil(S::LANES).min(GROUP / S::LANES + PANEL - 1);
+        let (weights_of_stage, products_of_stage) = (C::WEIGHTS / C::STAGES, C::TERMS.len() / C::STAGES);
+        let weights_panel = weights_of_stage * weights_plane;
+        let most =
+            output.channels.div_ceil(S::LANES).min(group(tiling.tiles()).div_ceil(S::LANES) + PANEL - 1);
         let out_plane = padded(most * tile_block);
-        let transformed = self.part.weights.get(C::WEIGHTS * weights_plane);
+        let transformed = self.part.weights.get(most.div_ceil(2) * weights_panel);
         let products = self.part.outputs.get(C::TERMS.len() * out_plane);
-        for (first, width) in groups::<S>(output.channels).skip(self.groups.start).take(self.groups.len()) {
-            for slice in (0..input.channels).step_by(SLICE) {
+        for (first, width) in
+            groups::<S>(output.channels, tiling.tiles()).skip(self.groups.start).take(self.groups.len())
+        {
+            let slices = (0..input.channels).step_by(SLICE);
+            for (slice, stage) in slices.flat_map(|slice| (0..C::STAGES).map(move |stage| (slice, stage))) {
                 let channels = slice..(slice + SLICE).min(input.channels);
                 for (panel, panel_width) in panels::<S>(width) {
-                    let blocks = first + panel..first + panel + panel_width;
-                    let slice_weights = Weights {
-                        weights,
+                    let panel_weights = Weights {
+                        filters,
                         inputs: input.channels,
                         outputs: output.channels,
                         channels: channels.clone(),
-                        blocks,
-                        to: transformed,
+                        blocks: first + panel..first + panel + panel_width,
+                        to: transformed.wrapping_add(panel / 2 * weights_panel),
                         to_channels: channels.clone(),
                         plane: weights_plane,
                     };
-                    C::weights(simd, slice_weights);
-                    for (plane, terms) in C::TERMS.iter().enumerate() {
-                        // SAFETY: all buffers hold the scheme's planes; slices start at blocks.
-                        unsafe {
-                            simd.call(Product {
-                                pairs: terms,
-                                inputs: self.inputs.add(slice / S::LANES * tile_block),
-                                in_plane: self.in_plane,
-                                weights: transformed,
-                                weights_plane,
-                                channels: channels.len(),
-                                tiles: tiling.tiles(),
-                                blocks: panel_width,
-                                out: products.add(plane * out_plane + panel * tile_block),
-                                more: slice > 0,
-                            });
-                        }
-                    }
+                    C::weights_of_stage(simd, panel_weights, stage);
                 }
+                simd.call(Products {
+                    terms: C::TERMS,
+                    planes: products_of_stage * stage..products_of_stage * (stage + 1),
+                    weights_from: weights_of_stage * stage,
+                    // SAFETY: the planes hold all channels; slices start at blocks.
+                    inputs: unsafe { self.inputs.add(slice / S::LANES * tile_block) },
+                    in_plane: self.in_plane,
+                    weights: transformed,
+                    weights_plane,
+                    weights_panel,
+                    channels: channels.len(),
+                    tiles: tiling.tiles(),
+                    blocks: width,
+                    out: products,
+                    out_plane,
+                    more: slice > 0,
+                    ahead: [Prefetch::none(), Prefetch::none()],
+                });
             }
             for row in 0..tiling.all_rows() {
                 let row = OutputRow {

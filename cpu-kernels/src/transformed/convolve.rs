@@ -3,6 +3,7 @@
 use super::channels::{Groups, by_channels};
 use super::rows::by_rows;
 use super::{Scheme, Tiling};
+use crate::filters::Filters;
 use crate::fused::{JoinRows, Sink, Source};
 use crate::shape::Map;
 use crate::simd::Isa;
@@ -18,8 +19,8 @@ pub(crate) struct Convolution<'a> {
     pub(crate) source: Source<'a>,
     /// What makes the input first, if anything does.
     pub(crate) join: Option<JoinRows<'a>>,
-    /// `[3][3][inputs][outputs]`
-    pub(crate) weights: &'a [f32],
+    /// The weights.
+    pub(crate) filters: Filters<'a>,
     /// Where the output goes.
     pub(crate) sink: Sink<'a>,
 }
@@ -36,7 +37,7 @@ pub(crate) fn convolve<C: Scheme>(
     let outputs = convolution.output.channels;
     // With fewer tiles than output channels most of the work is in transforming the weights: do it for some channels after
     // the others, each thread its own, in little memory.
-    let groups = isa.run(Groups { outputs });
+    let groups = isa.run(Groups { outputs, tiles: tiling.tiles() });
     if tiling.tiles() <= 32 && tiling.tiles() < outputs && groups >= parts.len() {
         by_channels::<C>(isa, shared, parts, sums, convolution, &tiling, groups);
     } else {

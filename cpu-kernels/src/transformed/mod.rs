@@ -19,6 +19,7 @@ pub(crate) use patch::each_patch;
 pub(crate) use weight_gradient::weight_gradient;
 pub(crate) use weights::{Planes, WeightTransform, sums_to_weights, weights_to_planes};
 
+use crate::filters::Filters;
 use crate::fused::{Sink, Source};
 use crate::parallel::Shared;
 use crate::shape::Map;
@@ -26,9 +27,12 @@ use crate::simd::Simd;
 use std::ops::Range;
 
 /// A linear transform in one dimension, applied to columns and then to rows.
-pub(crate) trait PatchTransform<const IN: usize, const OUT: usize> {
-    /// The transform.
-    fn apply<S: Simd>(simd: S, v: [S::V; IN]) -> [S::V; OUT];
+pub(crate) trait PatchTransform<S: Simd, const IN: usize, const OUT: usize>: Copy {
+    /// The transform and its constants.
+    fn new(simd: S) -> Self;
+
+    /// Transforms.
+    fn apply(self, v: [S::V; IN]) -> [S::V; OUT];
 }
 
 /// A way to convolve.
@@ -43,6 +47,8 @@ pub(crate) trait Scheme {
     const INPUTS: usize;
     /// Planes of the transformed weights.
     const WEIGHTS: usize;
+    /// Parts that weights and products fall into, each with as many planes of both, which need no other part.
+    const STAGES: usize;
     /// For each plane of the products, the planes of input and weights whose products it sums up.
     const TERMS: &'static [&'static [(usize, usize)]];
 
@@ -52,6 +58,8 @@ pub(crate) trait Scheme {
     fn input<S: Simd>(simd: S, row: InputRow);
     /// Transforms weights, inlined: where the sizes are constants, so are the addresses.
     fn weights<S: Simd>(simd: S, weights: Weights);
+    /// Transforms weights to the planes of a stage.
+    fn weights_of_stage<S: Simd>(simd: S, weights: Weights, stage: usize);
     /// Transforms a tile row of the products back and stores it.
     fn output<S: Simd>(simd: S, row: OutputRow);
 }
@@ -136,10 +144,10 @@ pub(crate) struct InputRow<'a> {
     pub(crate) line: *mut f32,
 }
 
-/// Weights `[3][3][inputs][outputs]` on their way to the transformed domain, in panels, see [`crate::product`].
+/// Weights on their way to the transformed domain, in panels, see [`crate::product`].
 pub(crate) struct Weights<'a> {
     /// The weights.
-    pub(crate) weights: &'a [f32],
+    pub(crate) filters: &'a Filters<'a>,
     /// Input channels in all.
     pub(crate) inputs: usize,
     /// Output channels in all.
@@ -251,30 +259,4 @@ fn padded(size: usize) -> usize {
 /// Floats of a plane of weights, or of sums of their gradients.
 fn weights_plane(inputs: usize, outputs: usize, lanes: usize) -> usize {
     padded(inputs * outputs.next_multiple_of(lanes))
-}
-
-/// Brings rows of pixels into the cache, a share at each plane's product.
-struct Prefetch<const N: usize> {
-    tensors: [*const f32; N],
-    at: usize,
-    lines: usize,
-}
-
-impl<const N: usize> Prefetch<N> {
-    /// The given rows of tensors with `row` floats a row.
-    fn new(tensors: [*const f32; N], rows: Range<usize>, row: usize) -> Prefetch<N> {
-        Prefetch { tensors, at: rows.start * row, lines: (rows.len() * row).div_ceil(16) }
-    }
-
-    /// The share of plane `plane` of `planes`.
-    #[inline(always)]
-    fn some<S: Simd>(&self, simd: S, plane: usize, planes: usize) {
-        for line in self.lines * plane / planes..self.lines * (plane + 1) / planes {
-            for p in self.tensors {
-                if !p.is_null() {
-                    simd.prefetch(p.wrapping_add(self.at + 16 * line));
-                }
-            }
-        }
-    }
 }

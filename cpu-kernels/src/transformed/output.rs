@@ -11,25 +11,32 @@ use crate::simd::Simd;
 /// # Safety
 /// The row must be one of its map and this thread's alone, its planes of the sizes that it states.
 #[inline(always)]
-pub(crate) unsafe fn store_tiles<S: Simd, T: PatchTransform<IN, OUT>, const IN: usize, const OUT: usize>(
+pub(crate) unsafe fn store_tiles<
+    S: Simd,
+    T: PatchTransform<S, IN, OUT>,
+    const IN: usize,
+    const OUT: usize,
+>(
     simd: S,
     mut row: OutputRow,
 ) {
+    let transform = T::new(simd);
     // SAFETY: the caller's.
     unsafe {
         match *row.sink {
-            Sink::Plain(store) => blocks::<S, T, _, IN, OUT>(simd, store, &mut row),
-            Sink::Statistics(store) => blocks::<S, T, _, IN, OUT>(simd, store, &mut row),
-            Sink::Inference(store) => blocks::<S, T, _, IN, OUT>(simd, store, &mut row),
-            Sink::MaskNormRelu(store) => blocks::<S, T, _, IN, OUT>(simd, store, &mut row),
-            Sink::MaskJoin(store) => blocks::<S, T, _, IN, OUT>(simd, store, &mut row),
+            Sink::Plain(store) => blocks(simd, transform, store, &mut row),
+            Sink::Statistics(store) => blocks(simd, transform, store, &mut row),
+            Sink::Inference(store) => blocks(simd, transform, store, &mut row),
+            Sink::MaskNormRelu(store) => blocks(simd, transform, store, &mut row),
+            Sink::MaskJoin(store) => blocks(simd, transform, store, &mut row),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn blocks<S: Simd, T: PatchTransform<IN, OUT>, D: Store, const IN: usize, const OUT: usize>(
+unsafe fn blocks<S: Simd, T: PatchTransform<S, IN, OUT>, D: Store, const IN: usize, const OUT: usize>(
     simd: S,
+    transform: T,
     store: D,
     row: &mut OutputRow,
 ) {
@@ -40,9 +47,9 @@ unsafe fn blocks<S: Simd, T: PatchTransform<IN, OUT>, D: Store, const IN: usize,
         // SAFETY: the block is one of the map's and of the products.
         unsafe {
             if left < S::LANES {
-                block::<S, T, D, true, IN, OUT>(simd, store, row, from, channel, left);
+                block::<S, T, D, true, IN, OUT>(simd, transform, store, row, from, channel, left);
             } else {
-                block::<S, T, D, false, IN, OUT>(simd, store, row, from, channel, S::LANES);
+                block::<S, T, D, false, IN, OUT>(simd, transform, store, row, from, channel, S::LANES);
             }
         }
     }
@@ -51,13 +58,14 @@ unsafe fn blocks<S: Simd, T: PatchTransform<IN, OUT>, D: Store, const IN: usize,
 #[inline(always)]
 unsafe fn block<
     S: Simd,
-    T: PatchTransform<IN, OUT>,
+    T: PatchTransform<S, IN, OUT>,
     D: Store,
     const PART: bool,
     const IN: usize,
     const OUT: usize,
 >(
     simd: S,
+    transform: T,
     store: D,
     row: &mut OutputRow,
     from: *const f32,
@@ -76,9 +84,9 @@ unsafe fn block<
         unsafe {
             let from = from.add(tile * S::LANES);
             if tile < whole {
-                one::<S, T, D, PART, true, IN, OUT>(simd, store, &mut block, row, from, place);
+                one::<S, T, D, PART, true, IN, OUT>(simd, transform, store, &mut block, row, from, place);
             } else {
-                one::<S, T, D, PART, false, IN, OUT>(simd, store, &mut block, row, from, place);
+                one::<S, T, D, PART, false, IN, OUT>(simd, transform, store, &mut block, row, from, place);
             }
         }
     }
@@ -99,7 +107,7 @@ struct Place {
 #[inline(always)]
 unsafe fn one<
     S: Simd,
-    T: PatchTransform<IN, OUT>,
+    T: PatchTransform<S, IN, OUT>,
     D: Store,
     const PART: bool,
     const WHOLE: bool,
@@ -107,6 +115,7 @@ unsafe fn one<
     const OUT: usize,
 >(
     simd: S,
+    transform: T,
     store: D,
     block: &mut D::Block<S>,
     row: &OutputRow,
@@ -121,7 +130,7 @@ unsafe fn one<
             // SAFETY: the products hold all planes.
             *m = unsafe { simd.load(from.add((i * IN + j) * row.plane)) };
         }
-        for (half, v) in halves.iter_mut().zip(T::apply(simd, m)) {
+        for (half, v) in halves.iter_mut().zip(transform.apply(m)) {
             half[j] = v;
         }
     }
@@ -130,7 +139,7 @@ unsafe fn one<
         if !WHOLE && y >= height {
             break;
         }
-        for (j, v) in T::apply(simd, half).into_iter().enumerate() {
+        for (j, v) in transform.apply(half).into_iter().enumerate() {
             let x = place.pixel.x + j;
             if !WHOLE && x >= width {
                 break;

@@ -11,25 +11,27 @@ use crate::simd::Simd;
 /// # Safety
 /// The row must be one of its map, its planes of the sizes that it states.
 #[inline(always)]
-pub(crate) unsafe fn each_patch<S: Simd, T: PatchTransform<IN, OUT>, const IN: usize, const OUT: usize>(
+pub(crate) unsafe fn each_patch<S: Simd, T: PatchTransform<S, IN, OUT>, const IN: usize, const OUT: usize>(
     simd: S,
     row: &InputRow,
     step: usize,
     before: usize,
 ) {
+    let transform = T::new(simd);
     // SAFETY: the caller's.
     unsafe {
         match *row.source {
-            Source::Plain(load) => blocks::<S, T, _, IN, OUT>(simd, load, row, step, before),
-            Source::NormRelu(load) => blocks::<S, T, _, IN, OUT>(simd, load, row, step, before),
-            Source::NormGradient(load) => blocks::<S, T, _, IN, OUT>(simd, load, row, step, before),
+            Source::Plain(load) => blocks(simd, transform, load, row, step, before),
+            Source::NormRelu(load) => blocks(simd, transform, load, row, step, before),
+            Source::NormGradient(load) => blocks(simd, transform, load, row, step, before),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn blocks<S: Simd, T: PatchTransform<IN, OUT>, L: Load, const IN: usize, const OUT: usize>(
+unsafe fn blocks<S: Simd, T: PatchTransform<S, IN, OUT>, L: Load, const IN: usize, const OUT: usize>(
     simd: S,
+    transform: T,
     load: L,
     row: &InputRow,
     step: usize,
@@ -42,9 +44,19 @@ unsafe fn blocks<S: Simd, T: PatchTransform<IN, OUT>, L: Load, const IN: usize, 
         // SAFETY: the block is one of the map's.
         unsafe {
             if left < S::LANES {
-                block::<S, T, L, true, IN, OUT>(simd, load, row, step, before, channel, left, to);
+                block::<S, T, L, true, IN, OUT>(simd, transform, load, row, step, before, channel, left, to);
             } else {
-                block::<S, T, L, false, IN, OUT>(simd, load, row, step, before, channel, S::LANES, to);
+                block::<S, T, L, false, IN, OUT>(
+                    simd,
+                    transform,
+                    load,
+                    row,
+                    step,
+                    before,
+                    channel,
+                    S::LANES,
+                    to,
+                );
             }
         }
     }
@@ -54,13 +66,14 @@ unsafe fn blocks<S: Simd, T: PatchTransform<IN, OUT>, L: Load, const IN: usize, 
 #[allow(clippy::too_many_arguments)]
 unsafe fn block<
     S: Simd,
-    T: PatchTransform<IN, OUT>,
+    T: PatchTransform<S, IN, OUT>,
     L: Load,
     const PART: bool,
     const IN: usize,
     const OUT: usize,
 >(
     simd: S,
+    transform: T,
     load: L,
     row: &InputRow,
     step: usize,
@@ -83,9 +96,27 @@ unsafe fn block<
         // SAFETY: the patch is of this map.
         unsafe {
             if rows_inside && x.wrapping_add(IN - 1) < width && x < width {
-                one::<S, T, L, PART, true, IN, OUT>(simd, load, &coefficients, row, patch, lanes, to);
+                one::<S, T, L, PART, true, IN, OUT>(
+                    simd,
+                    transform,
+                    load,
+                    &coefficients,
+                    row,
+                    patch,
+                    lanes,
+                    to,
+                );
             } else {
-                one::<S, T, L, PART, false, IN, OUT>(simd, load, &coefficients, row, patch, lanes, to);
+                one::<S, T, L, PART, false, IN, OUT>(
+                    simd,
+                    transform,
+                    load,
+                    &coefficients,
+                    row,
+                    patch,
+                    lanes,
+                    to,
+                );
             }
         }
     }
@@ -103,7 +134,7 @@ struct Patch {
 #[inline(always)]
 unsafe fn one<
     S: Simd,
-    T: PatchTransform<IN, OUT>,
+    T: PatchTransform<S, IN, OUT>,
     L: Load,
     const PART: bool,
     const WHOLE: bool,
@@ -111,6 +142,7 @@ unsafe fn one<
     const OUT: usize,
 >(
     simd: S,
+    transform: T,
     load: L,
     coefficients: &L::Block<S>,
     row: &InputRow,
@@ -129,12 +161,12 @@ unsafe fn one<
                 *d = unsafe { load.load::<S, PART>(simd, coefficients, at, lanes) };
             }
         }
-        for (half, v) in halves.iter_mut().zip(T::apply(simd, d)) {
+        for (half, v) in halves.iter_mut().zip(transform.apply(d)) {
             half[j] = v;
         }
     }
     for (i, half) in halves.into_iter().enumerate() {
-        for (j, v) in T::apply(simd, half).into_iter().enumerate() {
+        for (j, v) in transform.apply(half).into_iter().enumerate() {
             // SAFETY: the planes hold the row's tiles.
             unsafe { simd.store(to.add((i * OUT + j) * row.plane), v) };
         }

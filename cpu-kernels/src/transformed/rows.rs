@@ -1,12 +1,12 @@
 //! Convolution of many tiles: the weights are transformed once, and jobs are tile rows.
 
 use super::{
-    Convolution, InputRow, OutputRow, Prefetch, Scheme, Tiling, Weights, clear_ends, line_len, padded,
-    weights_plane,
+    Convolution, InputRow, OutputRow, Scheme, Tiling, Weights, clear_ends, line_len, padded, weights_plane,
 };
 use crate::fused::{JoinRows, join_all};
 use crate::parallel::{self, Shared};
-use crate::product::Product;
+use crate::prefetch::Prefetch;
+use crate::product::Products;
 use crate::simd::{Isa, Kernel, Simd};
 use crate::workspace::{Buffer, ChannelSums, Part};
 use std::marker::PhantomData;
@@ -28,7 +28,7 @@ pub(super) fn by_rows<C: Scheme>(
     parallel::share(parts, 0..n, |i, _| {
         isa.run(TransformWeights::<C>(
             Weights {
-                weights: convolution.weights,
+                filters: &convolution.filters,
                 inputs,
                 outputs,
                 channels: parallel::part(inputs, 4, n, i),
@@ -152,25 +152,23 @@ impl<C: Scheme> Kernel for Rows<'_, C> {
                 tiling.pixel_rows(input, C::INPUT_STEP, next),
                 input.width * input.channels,
             );
-            for (plane, terms) in C::TERMS.iter().enumerate() {
-                here.some(simd, plane, C::TERMS.len());
-                ahead.some(simd, plane, C::TERMS.len());
-                // SAFETY: all buffers hold the scheme's planes.
-                unsafe {
-                    simd.call(Product {
-                        pairs: terms,
-                        inputs,
-                        in_plane,
-                        weights: self.weights,
-                        weights_plane: self.weights_plane,
-                        channels: input.channels,
-                        tiles,
-                        blocks,
-                        out: products.add(plane * out_plane),
-                        more: false,
-                    });
-                }
-            }
+            simd.call(Products {
+                terms: C::TERMS,
+                planes: 0..C::TERMS.len(),
+                weights_from: 0,
+                inputs,
+                in_plane,
+                weights: self.weights,
+                weights_plane: self.weights_plane,
+                weights_panel: 2 * S::LANES * input.channels,
+                channels: input.channels,
+                tiles,
+                blocks,
+                out: products,
+                out_plane,
+                more: false,
+                ahead: [here, ahead],
+            });
             for (i, row) in rows.clone().enumerate() {
                 let row = OutputRow {
                     sink,

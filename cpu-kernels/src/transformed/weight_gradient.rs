@@ -1,10 +1,9 @@
 //! The weight gradient.
 
-use super::{
-    GradientScheme, InputRow, Prefetch, Tiling, WeightSums, clear_ends, line_len, padded, weights_plane,
-};
+use super::{GradientScheme, InputRow, Tiling, WeightSums, clear_ends, line_len, padded, weights_plane};
 use crate::fused::Source;
 use crate::parallel::{self, Shared};
+use crate::prefetch::Prefetch;
 use crate::product::OuterProduct;
 use crate::shape::Map;
 use crate::simd::{Isa, Kernel, Simd};

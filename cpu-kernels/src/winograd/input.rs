@@ -15,12 +15,13 @@ impl Kernel for Input<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        let transform = transform::Input::new(simd);
         // SAFETY: whoever makes an `InputRow` gives it a row of the map and buffers of these sizes.
         unsafe {
             match *self.0.source {
-                Source::Plain(load) => self.blocks(simd, load),
-                Source::NormRelu(load) => self.blocks(simd, load),
-                Source::NormGradient(load) => self.blocks(simd, load),
+                Source::Plain(load) => self.blocks(simd, transform, load),
+                Source::NormRelu(load) => self.blocks(simd, transform, load),
+                Source::NormGradient(load) => self.blocks(simd, transform, load),
             }
         }
     }
@@ -28,7 +29,7 @@ impl Kernel for Input<'_> {
 
 impl Input<'_> {
     #[inline(always)]
-    unsafe fn blocks<S: Simd, L: Load>(&self, simd: S, load: L) {
+    unsafe fn blocks<S: Simd, L: Load>(&self, simd: S, transform: transform::Input<S>, load: L) {
         let channels = self.0.map.channels;
         let inner = {
             let first = self.0.row % self.0.rows * TILE;
@@ -39,11 +40,15 @@ impl Input<'_> {
             // SAFETY: the block is one of the map's.
             unsafe {
                 match (left < S::LANES, inner) {
-                    (false, true) => self.columns::<S, L, false, true>(simd, load, channel, S::LANES),
-                    (false, false) => self.columns::<S, L, false, false>(simd, load, channel, S::LANES),
-                    (true, _) => self.columns::<S, L, true, false>(simd, load, channel, left),
+                    (false, true) => {
+                        self.columns::<S, L, false, true>(simd, transform, load, channel, S::LANES)
+                    }
+                    (false, false) => {
+                        self.columns::<S, L, false, false>(simd, transform, load, channel, S::LANES)
+                    }
+                    (true, _) => self.columns::<S, L, true, false>(simd, transform, load, channel, left),
                 }
-                self.rows(simd, self.0.to.add(b * self.0.block));
+                self.rows(simd, transform, self.0.to.add(b * self.0.block));
             }
         }
     }
@@ -53,6 +58,7 @@ impl Input<'_> {
     unsafe fn columns<S: Simd, L: Load, const PART: bool, const INNER: bool>(
         &self,
         simd: S,
+        transform: transform::Input<S>,
         load: L,
         channel: usize,
         lanes: usize,
@@ -76,7 +82,7 @@ impl Input<'_> {
                         *d = load.load::<S, PART>(simd, &coefficients, at.wrapping_add(i * pixel_row), lanes);
                     }
                 }
-                for (i, v) in transform::Input::apply(simd, d).into_iter().enumerate() {
+                for (i, v) in transform.apply(d).into_iter().enumerate() {
                     simd.store(self.0.line.add(i * step + (x + 1) * S::LANES), v);
                 }
             }
@@ -84,7 +90,7 @@ impl Input<'_> {
     }
 
     #[inline(always)]
-    unsafe fn rows<S: Simd>(&self, simd: S, to: *mut f32) {
+    unsafe fn rows<S: Simd>(&self, simd: S, transform: transform::Input<S>, to: *mut f32) {
         let step = (TILE * self.0.columns + 2) * S::LANES;
         for i in 0..PATCH {
             for tile in 0..self.0.columns {
@@ -96,7 +102,7 @@ impl Input<'_> {
                         *d = simd.load(from.add(j * S::LANES));
                     }
                     let to = to.add(i * PATCH * self.0.plane + tile * S::LANES);
-                    for (j, v) in transform::Input::apply(simd, d).into_iter().enumerate() {
+                    for (j, v) in transform.apply(d).into_iter().enumerate() {
                         simd.store(to.add(j * self.0.plane), v);
                     }
                 }

@@ -36,6 +36,7 @@ impl Scheme for Winograd {
     const REACH: usize = 1;
     const INPUTS: usize = PLANES;
     const WEIGHTS: usize = PLANES;
+    const STAGES: usize = PLANES / transform::STAGE;
     const TERMS: &'static [&'static [(usize, usize)]] = &{
         let mut terms: [&[(usize, usize)]; PLANES] = [&[]; PLANES];
         let mut i = 0;
@@ -57,7 +58,20 @@ impl Scheme for Winograd {
 
     #[inline(always)]
     fn weights<S: Simd>(simd: S, weights: Weights) {
-        Forth(weights).run(simd);
+        // SAFETY: whoever makes `Weights` gives them weights and planes of these sizes.
+        unsafe { weights_to_planes::<S, transform::Kernel<S>>(simd, &weights) };
+    }
+
+    #[inline(always)]
+    fn weights_of_stage<S: Simd>(simd: S, weights: Weights, stage: usize) {
+        // SAFETY: as above.
+        unsafe {
+            match stage {
+                0 => weights_to_planes::<S, transform::KernelStage<S, 0>>(simd, &weights),
+                1 => weights_to_planes::<S, transform::KernelStage<S, 1>>(simd, &weights),
+                _ => weights_to_planes::<S, transform::KernelStage<S, 2>>(simd, &weights),
+            }
+        }
     }
 
     #[inline(always)]
@@ -98,19 +112,6 @@ impl GradientScheme for Winograd {
     }
 }
 
-/// Transforms weights.
-struct Forth<'a>(Weights<'a>);
-
-impl Kernel for Forth<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        // SAFETY: whoever makes `Weights` gives them weights and planes of these sizes.
-        unsafe { weights_to_planes::<S, transform::Kernel>(simd, &self.0) };
-    }
-}
-
 /// Transforms one tile row back and stores it.
 struct Output<'a>(OutputRow<'a>);
 
@@ -121,7 +122,7 @@ impl Kernel for Output<'_> {
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes an `OutputRow` gives it a row of the map that is this thread's alone, and products of
         // these sizes.
-        unsafe { store_tiles::<S, transform::Output, PATCH, TILE>(simd, self.0) };
+        unsafe { store_tiles::<S, transform::Output<S>, PATCH, TILE>(simd, self.0) };
     }
 }
 
@@ -134,7 +135,7 @@ impl Kernel for Gradient<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes an `InputRow` gives it a row of the map and planes of these sizes.
-        unsafe { each_patch::<S, transform::Gradient, TILE, PATCH>(simd, &self.0, TILE, 0) };
+        unsafe { each_patch::<S, transform::Gradient<S>, TILE, PATCH>(simd, &self.0, TILE, 0) };
     }
 }
 
@@ -148,6 +149,6 @@ impl Kernel for Back<'_> {
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: whoever makes `WeightSums` gives them sums and a gradient of these sizes, and channels that are this
         // thread's alone.
-        unsafe { sums_to_weights::<S, transform::KernelGradient, PATCH>(simd, &self.0) };
+        unsafe { sums_to_weights::<S, transform::KernelGradient<S>, PATCH>(simd, &self.0) };
     }
 }

@@ -1,15 +1,17 @@
 //! The CPU engine: a plan over the convolutions of `cpu-kernels`.
 //!
-//! Weights are kept once, each block as `[3][3][inputs][outputs]` for each layer. A level of several units gathers a
-//! layer's blocks into one dense weight just before its convolution, in scratch memory that every layer reuses; so
-//! what is resident is the shards' own bytes. Feature maps live in the plan's slots and are reused between runs.
+//! Weights are kept once, and a convolution reads a level's blocks where they lie; what it transforms them to is scratch
+//! memory that every layer reuses. So what is resident is the shards' own bytes. Feature maps live in the plan's slots and
+//! are reused between runs. A run allocates nothing but its answer, once one of its level and batch size has been.
 
 mod weights;
 
 use crate::checks::{check_input, check_resident, check_shard, images_at_once};
 use crate::error::EngineError;
-use cpu_kernels::{Input, Map, Output, Shape, Shortcut, Span, Workspace, average_pool, forward};
-use dvn::plan::{Conv, Slots, TensorId};
+use cpu_kernels::{
+    FilterBlocks, Filters, Input, Map, Output, Run, Shape, Shortcut, Span, Workspace, average_pool, forward,
+};
+use dvn::plan::{Conv, Slots, TensorId, Weights as Source};
 use dvn::shard::LevelParameters;
 use dvn::{Network, Op, Plan, Shard, ShardId};
 use std::collections::BTreeMap;
@@ -21,8 +23,8 @@ use weights::Weights;
 pub struct CpuEngine {
     network: Network,
     weights: Weights,
-    /// A layer's gathered weights.
-    dense: Vec<f32>,
+    /// A stem's rows that a level uses.
+    stem: Vec<f32>,
     programs: BTreeMap<(usize, usize), Arc<Program>>,
     maps: Vec<Vec<f32>>,
     workspace: Workspace,
@@ -33,8 +35,32 @@ pub struct CpuEngine {
 struct Program {
     plan: Plan,
     slots: Slots,
-    /// The shortcut's spans of each convolution; empty where it has none.
-    spans: Vec<Vec<Span>>,
+    convs: Vec<Channels>,
+}
+
+/// How a convolution's channels are divided.
+#[derive(Debug)]
+struct Channels {
+    /// What its shortcut carries; empty where it has none.
+    spans: Vec<Span>,
+    /// Its inputs by unit.
+    inputs: Vec<Run>,
+    /// Its outputs by unit.
+    outputs: Vec<Run>,
+}
+
+impl Channels {
+    fn new(conv: &Conv) -> Channels {
+        let spans = conv.shortcut.iter().flat_map(|s| &s.spans);
+        let runs = |spans: &[dvn::plan::Span]| {
+            spans.iter().map(|s| Run { end: s.packed.end, index: s.unit.index() }).collect()
+        };
+        Channels {
+            spans: spans.map(|s| Span { from: s.from, to: s.to, len: s.len }).collect(),
+            inputs: runs(&conv.inputs),
+            outputs: runs(&conv.outputs),
+        }
+    }
 }
 
 impl CpuEngine {
@@ -43,7 +69,7 @@ impl CpuEngine {
         CpuEngine {
             network,
             weights: Weights::default(),
-            dense: Vec::new(),
+            stem: Vec::new(),
             programs: BTreeMap::new(),
             maps: Vec::new(),
             workspace: Workspace::new(),
@@ -81,9 +107,9 @@ impl CpuEngine {
         self.maps.iter().map(|m| 4 * m.capacity() as u64).sum()
     }
 
-    /// Bytes of scratch memory: one layer's gathered weights, and what the convolutions keep.
+    /// Bytes of scratch memory: a level's stem, and what the convolutions keep.
     pub fn scratch_bytes(&self) -> u64 {
-        4 * self.dense.capacity() as u64 + self.workspace.bytes() as u64
+        4 * self.stem.capacity() as u64 + self.workspace.bytes() as u64
     }
 
     /// Runs `level` (from 1) of `task` (from 0) on `images` normalised images, N H W C. Gives the logits, images x
@@ -115,19 +141,15 @@ impl CpuEngine {
             return Ok(program.clone());
         }
         let plan = self.network.plan(task, level)?;
-        let spans = |conv: &Conv| {
-            let spans = conv.shortcut.iter().flat_map(|s| &s.spans);
-            spans.map(|s| Span { from: s.from, to: s.to, len: s.len }).collect()
-        };
-        let (slots, spans) = (plan.slots(), plan.convs().map(spans).collect());
-        let program = Arc::new(Program { plan, slots, spans });
+        let (slots, convs) = (plan.slots(), plan.convs().map(Channels::new).collect());
+        let program = Arc::new(Program { plan, slots, convs });
         self.programs.insert((task, level), program.clone());
         Ok(program)
     }
 
     /// Runs so many images at once; gives their logits.
     fn run_part(&mut self, program: &Program, input: &[f32], images: usize) -> &[f32] {
-        let Program { plan, slots, spans } = program;
+        let Program { plan, slots, convs } = program;
         self.maps.resize_with(self.maps.len().max(slots.elements.len()), Vec::new);
         for (map, elements) in self.maps.iter_mut().zip(&slots.elements) {
             let len = map.len().max(elements * images);
@@ -139,7 +161,7 @@ impl CpuEngine {
         self.maps[first][..len].copy_from_slice(input);
 
         let level = self.weights.level(plan.task, plan.level);
-        let mut spans = spans.iter().zip(&level.norms);
+        let mut convs = convs.iter().zip(&level.norms);
         for op in &plan.ops {
             let (out, len) = slot(op.writes());
             // Nothing that an operation reads lies in the buffer that it writes (`Plan::slots`).
@@ -150,8 +172,8 @@ impl CpuEngine {
             };
             match op {
                 Op::Conv(conv) => {
-                    let (spans, norm) =
-                        spans.next().expect("a level has a norm for each convolution: checked");
+                    let (channels, norm) =
+                        convs.next().expect("a level has a norm for each convolution: checked");
                     let input = plan.tensor(conv.input);
                     let shape = Shape {
                         images,
@@ -163,13 +185,35 @@ impl CpuEngine {
                     };
                     let shortcut = conv.shortcut.as_ref().map(|s| {
                         let t = plan.tensor(s.input);
-                        let (height, width, channels) = (t.height, t.width, t.channels);
-                        Shortcut { x: read(s.input), height, width, channels, stride: s.stride, spans }
+                        Shortcut {
+                            x: read(s.input),
+                            height: t.height,
+                            width: t.width,
+                            channels: t.channels,
+                            stride: s.stride,
+                            spans: &channels.spans,
+                        }
                     });
                     let output =
                         Output::Inference { scale: &norm.scale, shift: &norm.shift, shortcut, relu: true };
                     let x = Input::Plain(read(conv.input));
-                    let weights = self.weights.dense(plan.task, conv, &mut self.dense);
+                    let weights = match conv.weights {
+                        Source::Stem => {
+                            let stem = self.weights.stem(plan.task);
+                            self.stem.clear();
+                            for row in stem.chunks_exact(stem.len() / 27) {
+                                let units = conv.outputs.iter().map(|s| &row[s.physical.clone()]);
+                                units.for_each(|unit| self.stem.extend_from_slice(unit));
+                            }
+                            Filters::from(&self.stem)
+                        }
+                        Source::Shared { layer } => Filters::Blocks(FilterBlocks {
+                            inputs: &channels.inputs,
+                            outputs: &channels.outputs,
+                            table: self.weights.layer(layer),
+                            columns: self.network.levels(),
+                        }),
+                    };
                     forward(&mut self.workspace, &shape, x, weights, &mut map[..len], output);
                 }
                 Op::Pool { input, .. } => {

@@ -1,17 +1,19 @@
-//! Resident weights, and a layer of a level gathered from them.
+//! Resident weights.
 
-use dvn::plan::{Conv, Span, Weights as Source};
+use cpu_kernels::pack_filters;
 use dvn::shard::LevelParameters;
 use dvn::{Network, Shard, ShardId, Unit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The shards that are kept, their weights turned from O I H W to H W I O.
+/// The shards that are kept, in the order in which the convolutions read them.
 #[derive(Debug, Default)]
 pub(super) struct Weights {
     /// By task: `[3][3][3][width]`.
     stems: BTreeMap<usize, Vec<f32>>,
-    /// By unit of the outputs and unit of the inputs: for each layer `[3][3][inputs][outputs]`.
-    blocks: BTreeMap<(Unit, Unit), Vec<Vec<f32>>>,
+    /// Unit of the outputs and unit of the inputs of the blocks that are there.
+    blocks: BTreeSet<(Unit, Unit)>,
+    /// For each layer a table of packed blocks, a row for each unit of the outputs and a column for each of the inputs.
+    layers: Vec<Vec<Vec<f32>>>,
     /// By task and level.
     levels: BTreeMap<(usize, usize), LevelParameters>,
 }
@@ -21,14 +23,18 @@ impl Weights {
     pub(super) fn insert(&mut self, network: &Network, id: ShardId, shard: Shard) {
         match (id, shard) {
             (ShardId::Stem { task }, Shard::Stem(weight)) => {
-                self.stems.insert(task, hwio(&weight, 3));
+                self.stems.insert(task, hwio(&weight));
             }
             (ShardId::Block { to, from }, Shard::Block(weights)) => {
-                let layers = network.layers().into_iter().zip(weights);
-                let turned = |(layer, weight): (dvn::backbone::Layer, Vec<f32>)| {
-                    hwio(&weight, network.split().range(layer.inputs, from).len())
-                };
-                self.blocks.insert((to, from), layers.map(turned).collect());
+                let units = network.levels();
+                for (i, (layer, weight)) in network.layers().into_iter().zip(weights).enumerate() {
+                    if self.layers.len() <= i {
+                        self.layers.push(vec![Vec::new(); units * units]);
+                    }
+                    let inputs = network.split().range(layer.inputs, from).len();
+                    self.layers[i][to.index() * units + from.index()] = pack_filters(&weight, inputs);
+                }
+                self.blocks.insert((to, from));
             }
             (ShardId::Level { task, level }, Shard::Level(parameters)) => {
                 self.levels.insert((task, level), parameters);
@@ -39,28 +45,36 @@ impl Weights {
 
     pub(super) fn retain(&mut self, keep: &[ShardId]) {
         self.stems.retain(|&task, _| keep.contains(&ShardId::Stem { task }));
-        self.blocks.retain(|&(to, from), _| keep.contains(&ShardId::Block { to, from }));
+        for table in &mut self.layers {
+            let units = table.len().isqrt();
+            for &(to, from) in &self.blocks {
+                if !keep.contains(&ShardId::Block { to, from }) {
+                    table[to.index() * units + from.index()] = Vec::new();
+                }
+            }
+        }
+        self.blocks.retain(|&(to, from)| keep.contains(&ShardId::Block { to, from }));
         self.levels.retain(|&(task, level), _| keep.contains(&ShardId::Level { task, level }));
     }
 
     pub(super) fn has(&self, id: &ShardId) -> bool {
         match *id {
             ShardId::Stem { task } => self.stems.contains_key(&task),
-            ShardId::Block { to, from } => self.blocks.contains_key(&(to, from)),
+            ShardId::Block { to, from } => self.blocks.contains(&(to, from)),
             ShardId::Level { task, level } => self.levels.contains_key(&(task, level)),
         }
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = ShardId> {
         let stems = self.stems.keys().map(|&task| ShardId::Stem { task });
-        let blocks = self.blocks.keys().map(|&(to, from)| ShardId::Block { to, from });
+        let blocks = self.blocks.iter().map(|&(to, from)| ShardId::Block { to, from });
         stems.chain(blocks).chain(self.levels.keys().map(|&(task, level)| ShardId::Level { task, level }))
     }
 
     /// 4 for each number.
     pub(super) fn bytes(&self) -> u64 {
         let stems = self.stems.values().map(Vec::len);
-        let blocks = self.blocks.values().flatten().map(Vec::len);
+        let blocks = self.layers.iter().flatten().map(Vec::len);
         let level = |l: &LevelParameters| {
             let norms: usize = l.norms.iter().map(|n| n.scale.len() + n.shift.len()).sum();
             norms + l.classifier_weight.len() + l.classifier_bias.len()
@@ -73,54 +87,19 @@ impl Weights {
         &self.levels[&(task, level)]
     }
 
-    /// The weights of a level's convolution, dense `[3][3][inputs][outputs]`: a level of one unit's block as it is,
-    /// else gathered in `scratch`. The level's shards are there.
-    pub(super) fn dense<'a>(&'a self, task: usize, conv: &Conv, scratch: &'a mut Vec<f32>) -> &'a [f32] {
-        let outputs = &conv.outputs;
-        match conv.weights {
-            Source::Stem => {
-                let stem = &self.stems[&task];
-                let physical = stem.len() / 27;
-                scratch.clear();
-                for row in stem.chunks_exact(physical) {
-                    outputs.iter().for_each(|s| scratch.extend_from_slice(&row[s.physical.clone()]));
-                }
-                scratch
-            }
-            Source::Shared { layer } => {
-                let block = |to: &Span, from: &Span| &self.blocks[&(to.unit, from.unit)][layer];
-                if let ([to], [from]) = (&outputs[..], &conv.inputs[..]) {
-                    return block(to, from);
-                }
-                let width = outputs.last().map_or(0, |s| s.packed.end);
-                let rows = conv.inputs.last().map_or(0, |s| s.packed.end);
-                // Every element is written below: growing only, and never zeroing what is there.
-                scratch.resize(9 * rows * width, 0.0);
-                for from in &conv.inputs {
-                    for to in outputs {
-                        let (i, o) = (from.packed.len(), to.packed.len());
-                        let runs = block(to, from).chunks_exact(o).enumerate();
-                        for (run, source) in runs {
-                            let row = run / i * rows + from.packed.start + run % i;
-                            let at = row * width + to.packed.start;
-                            scratch[at..at + o].copy_from_slice(source);
-                        }
-                    }
-                }
-                scratch
-            }
-        }
+    /// A task's stem, `[3][3][3][width]`. Its shard is there.
+    pub(super) fn stem(&self, task: usize) -> &[f32] {
+        &self.stems[&task]
+    }
+
+    /// A layer's table of packed blocks. One of its shards is there.
+    pub(super) fn layer(&self, layer: usize) -> &[Vec<f32>] {
+        &self.layers[layer]
     }
 }
 
-/// `[O][I][3][3]` as `[3][3][I][O]`.
-fn hwio(oihw: &[f32], inputs: usize) -> Vec<f32> {
-    let outputs = oihw.len() / (9 * inputs);
-    let mut turned = Vec::with_capacity(oihw.len());
-    for tap in 0..9 {
-        for i in 0..inputs {
-            turned.extend((0..outputs).map(|o| oihw[(o * inputs + i) * 9 + tap]));
-        }
-    }
-    turned
+/// `[O][3][3][3]` as `[3][3][3][O]`: inputs before taps to taps before inputs.
+fn hwio(oihw: &[f32]) -> Vec<f32> {
+    let places = (0..9).flat_map(|tap| (0..3).map(move |input| 9 * input + tap));
+    places.flat_map(|at| oihw[at..].iter().step_by(27).copied()).collect()
 }
