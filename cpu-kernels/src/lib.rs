@@ -1,7 +1,7 @@
 //! f32 3x3 convolution on CPUs with its neighbours fused: batch norm, ReLU, the shortcut's addition, and their gradients.
 //!
-//! Activations are dense N H W C, weights dense H W I O (`[3][3][inputs][outputs]`; forward also [`FilterBlocks`]), padding is
-//! 1. The operators:
+//! Activations are dense N H W C, weights dense H W I O (`[3][3][inputs][outputs]`) or, forward, [`FilterBlocks`]; there is
+//! one pixel of padding. The operators:
 //! [`forward`], [`input_gradient`], [`weight_gradient`], and those between convolutions: [`join`], [`average_pool`],
 //! [`average_pool_gradient`].
 //!

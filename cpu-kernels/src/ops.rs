@@ -3,8 +3,8 @@
 use crate::direct;
 use crate::filters::Filters;
 use crate::fused::{
-    InferenceStore, JoinRows, MaskJoinStore, MaskNormReluStore, PlainStore, Sink, Source, StatisticsStore,
-    join_all,
+    InferenceStore, JoinRows, MaskJoinStore, MaskNormReluStore, PlainStore, ShortcutStore, Sink, Source,
+    StatisticsStore, join_all,
 };
 use crate::operands::{Activation, Gradient, Input, InputGradient, Join, Output};
 use crate::parallel::Shared;
@@ -78,7 +78,12 @@ fn convolve(
         Output::Plain => (Sink::Plain(PlainStore(out)), None),
         Output::Statistics(sums) => (Sink::Statistics(StatisticsStore(out)), Some(sums)),
         Output::Inference { scale, shift, shortcut, relu } => {
-            (Sink::Inference(InferenceStore { out, scale, shift, shortcut, relu }), None)
+            let inference = InferenceStore { out, scale, shift, relu };
+            let sink = match shortcut {
+                None => Sink::Inference(inference),
+                Some(shortcut) => Sink::Shortcut(ShortcutStore { inference, shortcut }),
+            };
+            (sink, None)
         }
     };
     let isa = ws.isa_for(shape.inputs, shape.outputs);

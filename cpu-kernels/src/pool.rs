@@ -144,7 +144,8 @@ impl Spread<'_> {
             let g = simd.mul(g, simd.splat(1.0 / self.map.pixels() as f32));
             for x in 0..width {
                 let at = (row * width + x) * channels + channel;
-                self.store.store::<S, PART>(simd, &mut block, g, at, Pixel { image, y, x }, lanes);
+                let pixel = Pixel { image, y, x, carried: 0 };
+                self.store.store::<S, PART>(simd, &mut block, g, at, pixel, lanes);
             }
         }
         if let Some(sums) = MaskJoinStore::sums(&block) {

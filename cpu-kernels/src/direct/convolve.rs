@@ -76,7 +76,7 @@ impl Kernel for Forward<'_> {
             simd.call(Row {
                 sink: self.sink,
                 map: shape.output(),
-                first: Pixel { image, y, x: 0 },
+                first: Pixel { image, y, x: 0, carried: 0 },
                 x_step: 1,
                 pixels: shape.out_width(),
                 runs: &runs[..n],
@@ -134,7 +134,7 @@ impl Kernel for InputGradient<'_> {
                 simd.call(Row {
                     sink: self.sink,
                     map: shape.input(),
-                    first: Pixel { image, y, x: phase },
+                    first: Pixel { image, y, x: phase, carried: 0 },
                     x_step: stride,
                     pixels: (shape.width - phase).div_ceil(stride),
                     runs: &runs[..n],
@@ -176,6 +176,7 @@ impl Kernel for Row<'_> {
                 Sink::Plain(store) => self.panels(simd, store),
                 Sink::Statistics(store) => self.panels(simd, store),
                 Sink::Inference(store) => self.panels(simd, store),
+                Sink::Shortcut(store) => self.panels(simd, store),
                 Sink::MaskNormRelu(store) => self.panels(simd, store),
                 Sink::MaskJoin(store) => self.panels(simd, store),
             }
@@ -281,7 +282,8 @@ impl Row<'_> {
             for (q, v) in acc.iter().enumerate() {
                 // SAFETY: the pixel is in the result's map, and its row is this thread's.
                 unsafe {
-                    let pixel = Pixel { x, ..self.first };
+                    let Pixel { image, y, .. } = self.first;
+                    let pixel = Pixel { image, y, x, carried: store.carried(image, y, x) };
                     store.store::<S, PART>(simd, &mut blocks[q], *v, at + q * S::LANES, pixel, lanes);
                 }
             }

@@ -8,8 +8,8 @@ mod store;
 pub(crate) use join::{JoinRows, join_all};
 pub(crate) use load::{Load, Source};
 pub(crate) use store::{
-    InferenceStore, MaskJoinStore, MaskNormReluStore, Pixel, PlainStore, Sink, StatisticsStore, Store,
-    add_sums,
+    InferenceStore, MaskJoinStore, MaskNormReluStore, Pixel, PlainStore, ShortcutStore, Sink,
+    StatisticsStore, Store, add_sums,
 };
 
 use crate::simd::Simd;

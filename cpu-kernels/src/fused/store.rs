@@ -13,6 +13,8 @@ pub(crate) struct Pixel {
     pub(crate) image: usize,
     pub(crate) y: usize,
     pub(crate) x: usize,
+    /// See [`Store::carried`].
+    pub(crate) carried: usize,
 }
 
 /// A tensor N H W C and what is done with a value on the way into it.
@@ -22,6 +24,18 @@ pub(crate) trait Store: Copy {
 
     /// Starts the block of `lanes` channels from `channel`.
     fn block<S: Simd, const PART: bool>(self, simd: S, channel: usize, lanes: usize) -> Self::Block<S>;
+
+    /// The element of a shortcut's input at which the pixel starts that it carries over to this one.
+    #[inline(always)]
+    fn carried(&self, _image: usize, _y: usize, _x: usize) -> usize {
+        0
+    }
+
+    /// From row to row, and from column to column, how far that is.
+    #[inline(always)]
+    fn carried_steps(&self) -> [usize; 2] {
+        [0, 0]
+    }
 
     /// Stores `v` from element `at`, whose channel is that of `block` and whose pixel is `pixel`.
     ///
@@ -50,6 +64,8 @@ pub(crate) enum Sink<'a> {
     Statistics(StatisticsStore),
     /// See [`InferenceStore`].
     Inference(InferenceStore<'a>),
+    /// See [`ShortcutStore`].
+    Shortcut(ShortcutStore<'a>),
     /// See [`MaskNormReluStore`].
     MaskNormRelu(MaskNormReluStore<'a>),
     /// See [`MaskJoinStore`].
@@ -65,6 +81,7 @@ impl Sink<'_> {
             Sink::Plain(PlainStore(out)) => [out.0, NONE, NONE],
             Sink::Statistics(StatisticsStore(out)) => [out.0, NONE, NONE],
             Sink::Inference(s) => [s.out.0, NONE, NONE],
+            Sink::Shortcut(s) => [s.inference.out.0, NONE, NONE],
             Sink::MaskNormRelu(s) => [s.out.0, s.y.as_ptr(), NONE],
             Sink::MaskJoin(s) => [s.out.0, s.x.as_ptr(), s.y.as_ptr()],
         }
@@ -79,14 +96,20 @@ pub(crate) struct PlainStore(pub(crate) Shared);
 #[derive(Clone, Copy)]
 pub(crate) struct StatisticsStore(pub(crate) Shared);
 
-/// `scale * v + shift + shortcut`, with a ReLU or not.
+/// `scale * v + shift`, with a ReLU or not.
 #[derive(Clone, Copy)]
 pub(crate) struct InferenceStore<'a> {
     pub(crate) out: Shared,
     pub(crate) scale: &'a [f32],
     pub(crate) shift: &'a [f32],
-    pub(crate) shortcut: Option<Shortcut<'a>>,
     pub(crate) relu: bool,
+}
+
+/// `scale * v + shift + shortcut`, with a ReLU or not.
+#[derive(Clone, Copy)]
+pub(crate) struct ShortcutStore<'a> {
+    pub(crate) inference: InferenceStore<'a>,
+    pub(crate) shortcut: Shortcut<'a>,
 }
 
 /// `v` where `scale * y + shift > 0`; sums of it and of its product with `y`.
@@ -177,52 +200,98 @@ impl Store for StatisticsStore {
     }
 }
 
-/// Coefficients, and where a shortcut's values come from.
-pub(crate) struct InferenceBlock<S: Simd> {
-    scale: S::V,
-    shift: S::V,
-    carry: Carry,
+impl InferenceStore<'_> {
+    /// Stores what is done but for the ReLU.
+    ///
+    /// # Safety
+    /// As for [`Store::store`].
+    #[inline(always)]
+    unsafe fn finish<S: Simd, const PART: bool>(&self, simd: S, v: S::V, at: usize, lanes: usize) {
+        let v = if self.relu { simd.relu(v) } else { v };
+        // SAFETY: the caller's.
+        unsafe { store::<S, PART>(simd, self.out.0.add(at), v, lanes) }
+    }
 }
 
 impl Store for InferenceStore<'_> {
-    type Block<S: Simd> = InferenceBlock<S>;
+    type Block<S: Simd> = [S::V; 2];
 
     #[inline(always)]
-    fn block<S: Simd, const PART: bool>(self, simd: S, channel: usize, lanes: usize) -> InferenceBlock<S> {
-        let spans: &[Span] = self.shortcut.map_or(&[], |s| s.spans);
-        InferenceBlock {
-            scale: coefficients::<S, PART>(simd, self.scale, channel, lanes),
-            shift: coefficients::<S, PART>(simd, self.shift, channel, lanes),
-            carry: Carry::new::<S>(spans, false, channel, lanes),
-        }
+    fn block<S: Simd, const PART: bool>(self, simd: S, channel: usize, lanes: usize) -> [S::V; 2] {
+        [
+            coefficients::<S, PART>(simd, self.scale, channel, lanes),
+            coefficients::<S, PART>(simd, self.shift, channel, lanes),
+        ]
     }
 
     #[inline(always)]
     unsafe fn store<S: Simd, const PART: bool>(
         self,
         simd: S,
-        block: &mut InferenceBlock<S>,
+        block: &mut [S::V; 2],
+        v: S::V,
+        at: usize,
+        _: Pixel,
+        lanes: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { self.finish::<S, PART>(simd, simd.fma(v, block[0], block[1]), at, lanes) }
+    }
+
+    #[inline(always)]
+    fn sums<S: Simd>(_: &[S::V; 2]) -> Option<[S::V; 2]> {
+        None
+    }
+}
+
+/// Coefficients, and where a shortcut's values come from.
+pub(crate) struct ShortcutBlock<S: Simd> {
+    coefficients: [S::V; 2],
+    carry: Carry,
+}
+
+impl Store for ShortcutStore<'_> {
+    type Block<S: Simd> = ShortcutBlock<S>;
+
+    #[inline(always)]
+    fn block<S: Simd, const PART: bool>(self, simd: S, channel: usize, lanes: usize) -> ShortcutBlock<S> {
+        ShortcutBlock {
+            coefficients: self.inference.block::<S, PART>(simd, channel, lanes),
+            carry: Carry::new::<S>(self.shortcut.spans, false, channel, lanes),
+        }
+    }
+
+    #[inline(always)]
+    fn carried(&self, image: usize, y: usize, x: usize) -> usize {
+        let s = &self.shortcut;
+        ((image * s.height + y * s.stride) * s.width + x * s.stride) * s.channels
+    }
+
+    #[inline(always)]
+    fn carried_steps(&self) -> [usize; 2] {
+        let column = self.shortcut.stride * self.shortcut.channels;
+        [self.shortcut.width * column, column]
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Simd, const PART: bool>(
+        self,
+        simd: S,
+        block: &mut ShortcutBlock<S>,
         v: S::V,
         at: usize,
         pixel: Pixel,
         lanes: usize,
     ) {
-        let mut v = simd.fma(v, block.scale, block.shift);
-        if let Some(s) = &self.shortcut {
-            let row = pixel.image * s.height + pixel.y * s.stride;
-            let from = (row * s.width + pixel.x * s.stride) * s.channels;
-            // SAFETY: the pixel is within the shortcut's input, whose sizes were checked to be the strided ones.
-            v = unsafe { block.carry.add(simd, v, s.x.as_ptr().add(from)) };
-        }
-        if self.relu {
-            v = simd.relu(v);
-        }
-        // SAFETY: the caller's.
-        unsafe { store::<S, PART>(simd, self.out.0.add(at), v, lanes) }
+        let v = simd.fma(v, block.coefficients[0], block.coefficients[1]);
+        let from = self.shortcut.x.as_ptr().wrapping_add(pixel.carried);
+        // SAFETY: the pixel is within the shortcut's input, whose sizes were checked to be the strided ones; the rest is the
+        // caller's.
+        unsafe { self.inference.finish::<S, PART>(simd, block.carry.add(simd, v, from), at, lanes) }
     }
 
     #[inline(always)]
-    fn sums<S: Simd>(_: &InferenceBlock<S>) -> Option<[S::V; 2]> {
+    fn sums<S: Simd>(_: &ShortcutBlock<S>) -> Option<[S::V; 2]> {
         None
     }
 }

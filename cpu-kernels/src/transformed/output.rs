@@ -27,6 +27,7 @@ pub(crate) unsafe fn store_tiles<
             Sink::Plain(store) => blocks(simd, transform, store, &mut row),
             Sink::Statistics(store) => blocks(simd, transform, store, &mut row),
             Sink::Inference(store) => blocks(simd, transform, store, &mut row),
+            Sink::Shortcut(store) => blocks(simd, transform, store, &mut row),
             Sink::MaskNormRelu(store) => blocks(simd, transform, store, &mut row),
             Sink::MaskJoin(store) => blocks(simd, transform, store, &mut row),
         }
@@ -77,9 +78,11 @@ unsafe fn block<
     let (image, y) = (row.row / row.rows, row.row % row.rows * OUT);
     let base = (image * height + y) * width * channels + channel;
     let whole = if height - y >= OUT { width / OUT } else { 0 };
+    let (carried, carried_steps) = (store.carried(image, y, 0), store.carried_steps());
     for tile in 0..row.columns {
         let x = tile * OUT;
-        let place = Place { at: base + x * channels, pixel: Pixel { image, y, x }, lanes };
+        let pixel = Pixel { image, y, x, carried: carried + x * carried_steps[1] };
+        let place = Place { at: base + x * channels, pixel, carried_steps, lanes };
         // SAFETY: `place` is the tile's first pixel; `whole` tiles lie in the map entirely.
         unsafe {
             let from = from.add(tile * S::LANES);
@@ -100,6 +103,7 @@ unsafe fn block<
 struct Place {
     at: usize,
     pixel: Pixel,
+    carried_steps: [usize; 2],
     lanes: usize,
 }
 
@@ -145,10 +149,11 @@ unsafe fn one<
                 break;
             }
             let at = place.at + (i * width + j) * channels;
+            let [down, across] = place.carried_steps;
+            let carried = place.pixel.carried + i * down + j * across;
+            let pixel = Pixel { y, x, carried, ..place.pixel };
             // SAFETY: the pixel is in the map, and its row is this thread's.
-            unsafe {
-                store.store::<S, PART>(simd, block, v, at, Pixel { y, x, ..place.pixel }, place.lanes);
-            }
+            unsafe { store.store::<S, PART>(simd, block, v, at, pixel, place.lanes) };
         }
     }
 }

@@ -63,7 +63,7 @@ unsafe fn blocks<S: Simd, T: PatchTransform<S, IN, OUT>, L: Load, const IN: usiz
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "what does not change from row to row stays in registers")]
 unsafe fn block<
     S: Simd,
     T: PatchTransform<S, IN, OUT>,
@@ -132,6 +132,7 @@ struct Patch {
 
 /// `WHOLE`: the whole patch is in the map.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "what does not change from tile to tile stays in registers")]
 unsafe fn one<
     S: Simd,
     T: PatchTransform<S, IN, OUT>,

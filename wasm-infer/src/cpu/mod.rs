@@ -6,7 +6,7 @@
 
 mod weights;
 
-use crate::checks::{check_input, check_resident, check_shard, images_at_once};
+use crate::checks::{check_input, check_shard};
 use crate::error::EngineError;
 use cpu_kernels::{
     FilterBlocks, Filters, Input, Map, Output, Run, Shape, Shortcut, Span, Workspace, average_pool, forward,
@@ -35,7 +35,20 @@ pub struct CpuEngine {
 struct Program {
     plan: Plan,
     slots: Slots,
+    shards: Vec<ShardId>,
     convs: Vec<Channels>,
+}
+
+/// A batch is run so many images at a time: enough that transforming the weights counts for little.
+const IMAGES: usize = 16;
+/// Or more, while their feature maps stay in a cache of so many bytes.
+const MAP_BYTES: usize = 2 << 20;
+
+impl Program {
+    fn images_at_once(&self) -> usize {
+        let one = 4 * self.slots.elements.iter().sum::<usize>();
+        IMAGES.max(MAP_BYTES / one)
+    }
 }
 
 /// How a convolution's channels are divided.
@@ -102,7 +115,8 @@ impl CpuEngine {
         self.weights.bytes()
     }
 
-    /// Bytes allocated for feature maps: those of the largest level and batch since the last [`CpuEngine::retain`].
+    /// Bytes allocated for feature maps: those of the largest level and part of a batch since the last
+    /// [`CpuEngine::retain`].
     pub fn activation_bytes(&self) -> u64 {
         self.maps.iter().map(|m| 4 * m.capacity() as u64).sum()
     }
@@ -124,16 +138,37 @@ impl CpuEngine {
         input: &[f32],
         images: usize,
     ) -> Result<Vec<f32>, EngineError> {
+        let mut logits = Vec::new();
+        self.run_into(task, level, input, images, &mut logits)?;
+        Ok(logits)
+    }
+
+    /// The same, with the logits put in the place of what is in `logits`. Allocates nothing once `logits` has room and a run of
+    /// this level, on as many images, has been.
+    ///
+    /// # Errors
+    /// As for [`CpuEngine::run`].
+    pub fn run_into(
+        &mut self,
+        task: usize,
+        level: usize,
+        input: &[f32],
+        images: usize,
+        logits: &mut Vec<f32>,
+    ) -> Result<(), EngineError> {
         let program = self.program(task, level)?;
         let plan = &program.plan;
-        check_resident(plan, |id| self.weights.has(id))?;
+        if let Some(&shard) = program.shards.iter().find(|id| !self.weights.has(id)) {
+            return Err(EngineError::MissingShard { shard, task: task + 1, level });
+        }
         check_input(plan, input.len(), images)?;
-        let mut logits = Vec::with_capacity(images * plan.classes());
+        logits.clear();
+        logits.reserve(images * plan.classes());
         let one = plan.tensors[0].elements();
-        for part in input.chunks(one * images_at_once(plan, images).max(1)) {
+        for part in input.chunks(one * program.images_at_once()) {
             logits.extend_from_slice(self.run_part(&program, part, part.len() / one));
         }
-        Ok(logits)
+        Ok(())
     }
 
     fn program(&mut self, task: usize, level: usize) -> Result<Arc<Program>, EngineError> {
@@ -141,15 +176,15 @@ impl CpuEngine {
             return Ok(program.clone());
         }
         let plan = self.network.plan(task, level)?;
-        let (slots, convs) = (plan.slots(), plan.convs().map(Channels::new).collect());
-        let program = Arc::new(Program { plan, slots, convs });
+        let convs = plan.convs().map(Channels::new).collect();
+        let program = Arc::new(Program { slots: plan.slots(), shards: plan.shards(), convs, plan });
         self.programs.insert((task, level), program.clone());
         Ok(program)
     }
 
     /// Runs so many images at once; gives their logits.
     fn run_part(&mut self, program: &Program, input: &[f32], images: usize) -> &[f32] {
-        let Program { plan, slots, convs } = program;
+        let Program { plan, slots, convs, .. } = program;
         self.maps.resize_with(self.maps.len().max(slots.elements.len()), Vec::new);
         for (map, elements) in self.maps.iter_mut().zip(&slots.elements) {
             let len = map.len().max(elements * images);
