@@ -48,15 +48,11 @@ export function Kernels({ app }: { app: App }) {
           </tbody>
         </table>
       </Scroll>
-      {kernels.dropped.length > 0 && (
-        <ul class="small" data-testid="dropped">
-          {kernels.dropped.map(({ kernel, reason }) => (
-            <li key={kernel}>
-              Left out: {kernel}. {reason}
-            </li>
-          ))}
-        </ul>
-      )}
+      {kernels.dropped.map(({ kernel, reason }) => (
+        <p class="small" key={kernel} data-testid="dropped">
+          Left out: {kernel}: {reason}.
+        </p>
+      ))}
     </>
   );
 }
