@@ -36,7 +36,7 @@ pub struct Gpu {
     tuning: Mutex<Tuning>,
     troubles: Arc<Troubles>,
     /// Has whatever comes next run out of memory, for trying what follows.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "native"))]
     pub(super) starved: std::sync::atomic::AtomicBool,
 }
 
@@ -107,7 +107,7 @@ impl Gpu {
             name,
             tuning,
             troubles,
-            #[cfg(test)]
+            #[cfg(all(test, feature = "native"))]
             starved: Default::default(),
         });
         gpu.judge(Outcome::Done, "the compute kernels")?;
@@ -165,7 +165,7 @@ impl Gpu {
     /// Runs `work` and tells what the device says of it, once it has.
     pub(super) fn watch<T>(&self, work: impl FnOnce() -> T) -> (T, Pending) {
         let (value, outcome) = watch(&self.device, work);
-        #[cfg(test)]
+        #[cfg(all(test, feature = "native"))]
         if self.starved.load(std::sync::atomic::Ordering::Relaxed) {
             return (
                 value,

@@ -274,7 +274,7 @@ impl Kernels {
     }
 
     /// Puts one pipeline in another's place, for trying the self-test.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "native"))]
     pub(super) fn confuse(&mut self, place: Pipe, with: Pipe) {
         let Kernel { pipeline, layout, sizes } = &self.made[&with];
         let kernel = Kernel { pipeline: pipeline.clone(), layout: layout.clone(), sizes: *sizes };
