@@ -12,7 +12,8 @@ use crate::toolchain::cargo;
 /// Builds `dvn-train`, if it has to be, and says where it is.
 pub fn build(project: &Project) -> Result<PathBuf> {
     let output = cargo()
-        .args(["build", "--release", "-p", "native-train", "--bin", "dvn-train", "--message-format=json"])
+        // Over the whole workspace: with the features that its tests are built with, so that nothing is built twice.
+        .args(["build", "--release", "--workspace", "--bin", "dvn-train", "--message-format=json"])
         .current_dir(project.root())
         .stderr(Stdio::inherit())
         .output()?;

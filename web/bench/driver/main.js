@@ -21,8 +21,6 @@ const ARGUMENTS = [
   "--disable-backgrounding-occluded-windows",
   // Software adapters too.
   "--enable-unsafe-webgpu",
-  // Memory is counted when asked for, not at the next garbage collection.
-  "--enable-blink-features=ForceEagerMeasureMemory",
 ];
 
 const job = JSON.parse(await text(process.stdin));
@@ -125,7 +123,7 @@ async function row(run, level, batch) {
     times: run.times,
     first_ms: started.firstMs,
     difference: run.difference,
-    page_bytes: memory.page,
+    wasm_bytes: memory.wasm,
     engine_bytes: memory.engine,
     ...(await downloads.of(started.files)),
     ...(changed && { change: { ms: changed.ms, bytes: (await downloads.of(changed.files)).bytes } }),

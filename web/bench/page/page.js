@@ -21,6 +21,20 @@ let engine;
 let input;
 let count;
 
+/** Every memory of every WebAssembly module on this page. */
+const memories = new Set();
+for (const name of ["instantiate", "instantiateStreaming"]) {
+  const original = WebAssembly[name];
+  WebAssembly[name] = async (source, imports) => {
+    const made = await original.call(WebAssembly, source, imports);
+    const { exports } = made.instance ?? made;
+    for (const item of [exports, ...Object.values(imports ?? {})].flatMap(Object.values)) {
+      if (item instanceof WebAssembly.Memory) memories.add(item);
+    }
+    return made;
+  };
+}
+
 /** Opens an engine, loads a level and runs it once. Times are in milliseconds from the call. */
 async function start(job) {
   const rgb = noise(job.batch, job.size);
@@ -69,10 +83,10 @@ async function turn(seconds) {
   return times;
 }
 
-/** Bytes that the browser counts for this page, WebAssembly's memory included, and those that the engine tells of. */
-async function memory() {
-  const page = await performance.measureUserAgentSpecificMemory?.();
-  return { page: page?.bytes ?? null, engine: engine.bytes() };
+/** Bytes of WebAssembly's memories, whatever is free in them, and those that the engine says it keeps. */
+function memory() {
+  const wasm = [...memories].reduce((sum, memory) => sum + memory.buffer.byteLength, 0);
+  return { wasm, engine: engine.bytes() };
 }
 
 /** What was fetched since the last start or change. */

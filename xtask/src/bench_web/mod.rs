@@ -102,6 +102,9 @@ impl Engine {
 /// Measures and tells what was found.
 pub fn run(project: &Project, bench: &BenchWeb) -> Result<()> {
     let (prepared, rows) = rows(project, bench)?;
+    if rows.is_empty() {
+        bail!("no engine gave a result");
+    }
     let report = Report { prepared: &prepared, rows: &rows };
     println!("\n{}", report.tables());
     if let Some(file) = &bench.json {
@@ -110,9 +113,6 @@ pub fn run(project: &Project, bench: &BenchWeb) -> Result<()> {
     }
     if let Some(file) = &bench.svg {
         fs::write(file, chart::svg(&report)?).with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    if rows.is_empty() {
-        bail!("no engine gave a result");
     }
     Ok(())
 }
