@@ -18,6 +18,11 @@ const ELSEWHERE: [&str; 4] = [
     r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
 ];
 
+const FIREFOX_NAMES: [&str; 2] = ["firefox", "firefox-esr"];
+
+const FIREFOX_ELSEWHERE: [&str; 2] =
+    ["/Applications/Firefox.app/Contents/MacOS/firefox", r"C:\Program Files\Mozilla Firefox\firefox.exe"];
+
 /// The path of a Chromium that runs: `$CHROMIUM`, one that is installed, or one from the system's packages.
 pub fn chromium() -> Result<PathBuf> {
     if let Some(chosen) = env::var_os("CHROMIUM").filter(|value| !value.is_empty()) {
@@ -45,11 +50,28 @@ pub fn chromium() -> Result<PathBuf> {
     }
 }
 
+/// The path of a Firefox that runs, if there is one: `$FIREFOX`, or one that is installed. None is installed for the
+/// tests: they can do without.
+pub fn firefox() -> Option<PathBuf> {
+    let chosen = env::var_os("FIREFOX").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let elsewhere = FIREFOX_ELSEWHERE.iter().map(PathBuf::from);
+    chosen
+        .into_iter()
+        .chain(on_path(&FIREFOX_NAMES))
+        .chain(elsewhere)
+        .find(|path| path.is_file() && runs(path))
+}
+
 fn installed() -> Option<PathBuf> {
+    let elsewhere = ELSEWHERE.iter().map(PathBuf::from);
+    on_path(&NAMES).into_iter().chain(elsewhere).find(|path| path.is_file() && runs(path))
+}
+
+/// Where programs of these names would be, the first name first.
+fn on_path(names: &[&str]) -> Vec<PathBuf> {
     let folders: Vec<PathBuf> =
         env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
-    let on_path = NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    on_path.chain(ELSEWHERE.iter().map(PathBuf::from)).find(|path| path.is_file() && runs(path))
+    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).collect()
 }
 
 fn runs(path: &Path) -> bool {

@@ -222,5 +222,13 @@ fn in_browser(project: &Project) -> Result<Counts> {
     thread::spawn(move || server::serve(listener, site));
     let mut tests = npm::npm(&folder, ["run", "--silent", "test"]);
     tests.env("DVN_PAGE", address).env("CHROMIUM", chromium);
+    match browser::firefox() {
+        Some(firefox) => {
+            tests.env("FIREFOX", firefox);
+        }
+        None => {
+            println!("  no Firefox is installed (Debian: apt-get install firefox-esr): its test is skipped")
+        }
+    }
     count(tests)
 }
