@@ -8,13 +8,13 @@ mod weights;
 
 use crate::checks::{check_input, check_shard};
 use crate::error::EngineError;
+use crate::map;
 use cpu_kernels::{
     FilterBlocks, Filters, Input, Map, Output, Run, Shape, Shortcut, Span, Workspace, average_pool, forward,
 };
 use dvn::plan::{Conv, Slots, TensorId, Weights as Source};
 use dvn::shard::LevelParameters;
 use dvn::{Network, Op, Plan, Shard, ShardId};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use weights::Weights;
 
@@ -25,7 +25,7 @@ pub struct CpuEngine {
     weights: Weights,
     /// A stem's rows that a level uses.
     stem: Vec<f32>,
-    programs: BTreeMap<(usize, usize), Arc<Program>>,
+    programs: map::Map<(usize, usize), Arc<Program>>,
     maps: Vec<Vec<f32>>,
     workspace: Workspace,
 }
@@ -83,7 +83,7 @@ impl CpuEngine {
             network,
             weights: Weights::default(),
             stem: Vec::new(),
-            programs: BTreeMap::new(),
+            programs: map::Map::new(),
             maps: Vec::new(),
             workspace: Workspace::new(),
         }

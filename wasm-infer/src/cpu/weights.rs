@@ -1,21 +1,21 @@
 //! Resident weights.
 
+use crate::map::Map;
 use cpu_kernels::pack_filters;
 use dvn::shard::LevelParameters;
 use dvn::{Network, Shard, ShardId, Unit};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The shards that are kept, in the order in which the convolutions read them.
 #[derive(Debug, Default)]
 pub(super) struct Weights {
     /// By task: `[3][3][3][width]`.
-    stems: BTreeMap<usize, Vec<f32>>,
+    stems: Map<usize, Vec<f32>>,
     /// Unit of the outputs and unit of the inputs of the blocks that are there.
-    blocks: BTreeSet<(Unit, Unit)>,
+    blocks: Map<(Unit, Unit), ()>,
     /// For each layer a table of packed blocks, a row for each unit of the outputs and a column for each of the inputs.
     layers: Vec<Vec<Vec<f32>>>,
     /// By task and level.
-    levels: BTreeMap<(usize, usize), LevelParameters>,
+    levels: Map<(usize, usize), LevelParameters>,
 }
 
 impl Weights {
@@ -34,7 +34,7 @@ impl Weights {
                     let inputs = network.split().range(layer.inputs, from).len();
                     self.layers[i][to.index() * units + from.index()] = pack_filters(&weight, inputs);
                 }
-                self.blocks.insert((to, from));
+                self.blocks.insert((to, from), ());
             }
             (ShardId::Level { task, level }, Shard::Level(parameters)) => {
                 self.levels.insert((task, level), parameters);
@@ -47,27 +47,27 @@ impl Weights {
         self.stems.retain(|&task, _| keep.contains(&ShardId::Stem { task }));
         for table in &mut self.layers {
             let units = table.len().isqrt();
-            for &(to, from) in &self.blocks {
+            for &(to, from) in self.blocks.keys() {
                 if !keep.contains(&ShardId::Block { to, from }) {
                     table[to.index() * units + from.index()] = Vec::new();
                 }
             }
         }
-        self.blocks.retain(|&(to, from)| keep.contains(&ShardId::Block { to, from }));
+        self.blocks.retain(|&(to, from), ()| keep.contains(&ShardId::Block { to, from }));
         self.levels.retain(|&(task, level), _| keep.contains(&ShardId::Level { task, level }));
     }
 
     pub(super) fn has(&self, id: &ShardId) -> bool {
         match *id {
             ShardId::Stem { task } => self.stems.contains_key(&task),
-            ShardId::Block { to, from } => self.blocks.contains(&(to, from)),
+            ShardId::Block { to, from } => self.blocks.contains_key(&(to, from)),
             ShardId::Level { task, level } => self.levels.contains_key(&(task, level)),
         }
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = ShardId> {
         let stems = self.stems.keys().map(|&task| ShardId::Stem { task });
-        let blocks = self.blocks.iter().map(|&(to, from)| ShardId::Block { to, from });
+        let blocks = self.blocks.keys().map(|&(to, from)| ShardId::Block { to, from });
         stems.chain(blocks).chain(self.levels.keys().map(|&(task, level)| ShardId::Level { task, level }))
     }
 
