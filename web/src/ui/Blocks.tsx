@@ -26,6 +26,7 @@ export function BlocksSection({ app }: { app: App }) {
   const all = blocks(info);
   const resident = all.filter((block) => memory.files.includes(block.file));
   const shared = resident.filter((block) => users(info, app.spots(), block).length > 1).length;
+  const several = info.tasks.length === 2 ? "both questions" : "several questions";
   const total = info.shards.reduce((sum, shard) => sum + shard.bytes, 0);
   return (
     <section class="card" id="view-blocks" aria-labelledby="blocks-title">
@@ -49,8 +50,8 @@ export function BlocksSection({ app }: { app: App }) {
             <strong>
               {resident.length} of {all.length} blocks
             </strong>
-            {shared > 0 && ` (${shared} used by more than one question, kept once)`}, {bytes(memory.bytes)} of{" "}
-            {bytes(total)} ({percent(memory.bytes / total)}), with the parts below that belong to one{" "}
+            {shared > 0 && `, ${shared} of them for ${several}`}: {bytes(memory.bytes)} of {bytes(total)} (
+            {percent(memory.bytes / total)}), with the parts below that belong to one{" "}
             {info.tasks.length > 1 ? "question" : "level"} alone.
           </p>
           <OwnParts app={app} info={info} />
