@@ -53,9 +53,7 @@ export function BudgetSlider({ app }: { app: App }) {
   return (
     <section class="card budget" aria-labelledby="budget-title">
       <div class="budget-head">
-        <h2 id="budget-title">
-          Memory budget {state.info.tasks.length > 1 && <span class="small">{owner(app)}</span>}
-        </h2>
+        <h2 id="budget-title">Memory budget</h2>
         <Share app={app} />
         <p class="figure" title={`${exact(budget * BYTES_PER_PARAMETER)} bytes`}>
           <strong>{size}</strong>{" "}
@@ -121,13 +119,6 @@ function levelNames({ levels }: Stop, sharing: boolean): string {
   return sharing ? levels.join("+") : String(levels[0]);
 }
 
-/** Whom the budget is for. */
-function owner(app: App): string {
-  if (app.state.task !== undefined) return "";
-  if (!app.sharing()) return "for each question";
-  return app.state.info?.tasks.length === 2 ? "for both together" : "for all together";
-}
-
 /** The switch between a budget for each task and one that all of them share. */
 function Share({ app }: { app: App }) {
   const { info, task } = app.state;
@@ -140,7 +131,7 @@ function Share({ app }: { app: App }) {
         onChange={(event) => app.setShare(event.currentTarget.checked)}
         data-testid="share"
       />
-      {info.tasks.length === 2 ? "Both share it" : "All share it"}
+      {info.tasks.length === 2 ? "shared by both questions" : "shared by all questions"}
     </label>
   );
 }
