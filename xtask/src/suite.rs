@@ -33,6 +33,8 @@ pub enum Step {
     Mpi,
     /// The engine's WebAssembly builds
     Engine,
+    /// The convolutions as WebAssembly, in Node
+    Kernels,
     /// The TypeScript compiler in strict mode
     Types,
     /// The page's build
@@ -44,7 +46,7 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Fmt,
         Self::Lint,
         Self::Units,
@@ -52,6 +54,7 @@ impl Step {
         Self::Rust,
         Self::Mpi,
         Self::Engine,
+        Self::Kernels,
         Self::Types,
         Self::Page,
         Self::Browser,
@@ -67,6 +70,7 @@ impl Step {
             Self::Rust => "Rust tests",
             Self::Mpi => "Training under MPI",
             Self::Engine => "Engine to WebAssembly",
+            Self::Kernels => "Convolutions in WebAssembly",
             Self::Types => "Page types",
             Self::Page => "Page build",
             Self::Browser => "Page in a browser",
@@ -108,6 +112,11 @@ impl Step {
                 count(npm::npm(&web, ["run", "--silent", "test"]))
             }
             Self::Engine => wasm::build(project, &mut Steps::new(wasm::STEPS)).map(|()| Counts::default()),
+            Self::Kernels => {
+                let mut node = Command::new("node");
+                node.arg(project.root().join("tests/wasm/check.mjs")).args(wasm::build_tests(project)?);
+                count(node)
+            }
             Self::Types => {
                 npm::install(&web)?;
                 check(npm::npm(&web, ["run", "--silent", "types"]))

@@ -37,9 +37,15 @@ pub fn build(project: &Project, steps: &mut Steps) -> Result<()> {
     Ok(())
 }
 
+/// Builds a test module for every variant, beside the engine's in its folders; says where they are.
+pub fn build_tests(project: &Project) -> Result<Vec<PathBuf>> {
+    let toolchain = Toolchain::find(project)?;
+    BUILDS.iter().map(|build| build.compile(project, &toolchain, "dvn-wasm-tests")).collect()
+}
+
 impl Build {
     fn run(&self, project: &Project, toolchain: &Toolchain) -> Result<Done> {
-        let module = self.compile(project, toolchain)?;
+        let module = self.compile(project, toolchain, "wasm-infer")?;
         let out = project.engine().join(self.name);
         let stamp = Stamp::at(project.stamps().join(format!("engine-{}", self.name)));
         // This program counts too: how it calls wasm-bindgen may have changed.
@@ -63,13 +69,13 @@ impl Build {
         Ok(Done::Built)
     }
 
-    /// Runs cargo, which knows by itself what is fresh; returns the module.
-    fn compile(&self, project: &Project, toolchain: &Toolchain) -> Result<PathBuf> {
+    /// Runs cargo, which knows by itself what is fresh; returns the package's module.
+    fn compile(&self, project: &Project, toolchain: &Toolchain, package: &str) -> Result<PathBuf> {
         // A folder for each build: in a shared one they would push each other out at every start.
         let target_dir = project.wasm_target().join(self.name);
         let status = toolchain
             .cargo_build()
-            .args(["--package", "wasm-infer", "--lib", "--profile", "wasm"])
+            .args(["--package", package, "--lib", "--profile", "wasm"])
             .arg("--target-dir")
             .arg(&target_dir)
             // Whatever flags the user has for native code, they are not meant for this target.
@@ -79,8 +85,8 @@ impl Build {
             .status()
             .context("cargo could not be started")?;
         if !status.success() {
-            bail!("the engine does not compile to WebAssembly (cargo's messages are above)");
+            bail!("{package} does not compile to WebAssembly (cargo's messages are above)");
         }
-        Ok(target_dir.join(TARGET).join("wasm").join("wasm_infer.wasm"))
+        Ok(target_dir.join(TARGET).join("wasm").join(format!("{}.wasm", package.replace('-', "_"))))
     }
 }
