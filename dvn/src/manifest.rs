@@ -225,12 +225,26 @@ impl Manifest {
     /// # Errors
     /// If the bytes are not those that the manifest lists, or as [`Network::decode`].
     pub fn open(&self, network: &Network, id: ShardId, bytes: &[u8]) -> Result<Shard, ModelError> {
+        self.open_hashed(network, id, bytes, sha256(bytes))
+    }
+
+    /// The same, where the bytes' SHA-256 (lower-case hexadecimal) is known already: browsers work it out faster than
+    /// WebAssembly can.
+    ///
+    /// # Errors
+    /// As [`Manifest::open`].
+    pub fn open_hashed(
+        &self,
+        network: &Network,
+        id: ShardId,
+        bytes: &[u8],
+        found: String,
+    ) -> Result<Shard, ModelError> {
         let entry = self.shard(id)?;
         let file = entry.file.clone();
         if bytes.len() as u64 != entry.bytes {
             return Err(ModelError::Length { file, found: bytes.len() as u64, expected: entry.bytes });
         }
-        let found = sha256(bytes);
         if found != entry.sha256 {
             return Err(ModelError::Hash { file, found, expected: entry.sha256.clone() });
         }

@@ -16,7 +16,12 @@ export async function open({ backend, model, task }) {
       const wanted = parsed.shards(task, next);
       const kept = new Set(engine.resident());
       const missing = wanted.filter((file) => !kept.has(file));
-      await Promise.all(missing.map(async (file) => engine.insert(file, await bytesOf(`${model}/${file}`))));
+      await Promise.all(
+        missing.map(async (file) => {
+          const bytes = await bytesOf(`${model}/${file}`);
+          engine.insert(file, bytes, await sha256(bytes));
+        }),
+      );
       engine.retain(wanted);
       level = next;
     },
@@ -24,6 +29,12 @@ export async function open({ backend, model, task }) {
     run: (rgb, count) => engine.run(task, level, rgb, count),
     bytes: () => engine.residentBytes() + engine.activationBytes(),
   };
+}
+
+/** As the page does it. */
+async function sha256(bytes) {
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function started(build) {

@@ -9,7 +9,7 @@ import {
   type Memory,
   type Spot,
 } from "./protocol.ts";
-import { fetchShard, type Progress, type ShardStore } from "./shards.ts";
+import { fetchShard, type Progress, type ShardStore, sha256 } from "./shards.ts";
 import type { Engine, Model, ModelInfo, ShardInfo, Surface } from "./surface.ts";
 
 /** How many shards are on their way at once. */
@@ -192,8 +192,10 @@ export class Session {
     const { store, progress } = this.around;
     const stored = await store.get(shard.sha256);
     if (stored) {
+      const hash = await sha256(stored);
+      if (signal.aborted) throw new Fault("cancelled", "No longer needed.");
       try {
-        this.engine.insert(file, stored);
+        this.engine.insert(file, stored, hash);
         this.stored += stored.length;
         this.tellMemory();
         return;
@@ -204,8 +206,10 @@ export class Session {
     }
     const bytes = await fetchShard(this.base, shard, progress, signal);
     this.fetched += bytes.length;
+    const hash = await sha256(bytes);
+    if (signal.aborted) throw new Fault("cancelled", "No longer needed.");
     try {
-      this.engine.insert(file, bytes);
+      this.engine.insert(file, bytes, hash);
     } catch (error) {
       throw Fault.of(error, this.engine.lost() ? "engine" : "shard");
     }

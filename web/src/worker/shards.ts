@@ -67,6 +67,13 @@ export async function fetchShard(
   return download(new URL(shard.file, base).href, shard.bytes, tell, signal);
 }
 
+/** The bytes' SHA-256, lower-case hexadecimal; none where the page is not served securely. */
+export async function sha256(bytes: Uint8Array): Promise<string | undefined> {
+  if (!globalThis.crypto?.subtle) return undefined;
+  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 async function download(
   address: string,
   limit: number,

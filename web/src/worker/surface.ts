@@ -85,7 +85,7 @@ export interface Engine {
   readonly adapter: string;
   /** Whether the adapter only imitates a GPU. */
   readonly software: boolean;
-  insert(file: string, bytes: Uint8Array): void;
+  insert(file: string, bytes: Uint8Array, sha256?: string): void;
   retain(files: string[]): void;
   resident(): string[];
   residentBytes(): number;
