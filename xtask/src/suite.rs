@@ -101,7 +101,8 @@ impl Step {
             }
             Self::Mpi => {
                 mpi::library()?;
-                count(cargo(project, "test --release -p native-train --features mpi --test mpi"))
+                // The whole workspace, so that its dependencies are built with the same features as for the tests before.
+                count(cargo(project, "test --release --workspace --features native-train/mpi --test mpi"))
             }
             Self::Lint => {
                 npm::install(&web)?;
