@@ -119,17 +119,21 @@ impl Parts {
 
 impl Manifest {
     /// [`Network::combinations`] by test accuracy in percent; by the number of the level where a level's accuracy was
-    /// not measured.
+    /// not measured. None where there are too many to search.
     ///
     /// # Errors
-    /// As there.
+    /// If `network` is not the one that this describes.
     pub fn combinations(&self, network: &Network) -> Result<Vec<Combination>, DefinitionError> {
-        if self.measured() {
-            // A manifest that was checked has every level of the network.
-            let percent = |task: usize, level: usize| self.tasks[task].levels[level - 1].accuracy;
+        // A manifest that was checked has every level of the network.
+        let percent = |task: usize, level: usize| self.tasks[task].levels[level - 1].accuracy;
+        let found = if self.measured() {
             network.combinations(|task, level| percent(task, level).map_or(0.0, |a| a.percent))
         } else {
             network.combinations(|_, level| level as f64)
+        };
+        match found {
+            Err(DefinitionError::Combinations { .. }) => Ok(Vec::new()),
+            found => found,
         }
     }
 

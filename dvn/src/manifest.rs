@@ -131,6 +131,20 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 impl Manifest {
+    /// The manifest of a network; its shards are filled in when they are written.
+    pub fn new(name: String, network: &Network, tasks: Vec<Task>, training: Option<Training>) -> Manifest {
+        Manifest {
+            format: FORMAT.into(),
+            version: VERSION,
+            name,
+            backbone: network.backbone().to_string(),
+            units: network.split().fractions().to_vec(),
+            tasks,
+            shards: Vec::new(),
+            training,
+        }
+    }
+
     /// Parses and checks `model.json`; gives the network that it describes too.
     ///
     /// # Errors

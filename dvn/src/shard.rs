@@ -116,7 +116,9 @@ impl Shard {
         }
     }
 
-    fn from_tensors(id: ShardId, mut tensors: Vec<Vec<f32>>) -> Shard {
+    /// A shard of its tensors' data, which come in the order of [`Network::tensors`]: the reverse of [`Shard::slices`].
+    /// Their lengths are not checked.
+    pub fn from_tensors(id: ShardId, mut tensors: Vec<Vec<f32>>) -> Shard {
         match id {
             ShardId::Stem { .. } => Shard::Stem(tensors.pop().unwrap_or_default()),
             ShardId::Block { .. } => Shard::Block(tensors),

@@ -3,7 +3,7 @@
 use crate::config::{self, Config};
 use crate::data::{Dataset, Statistics};
 use crate::network::Parameters;
-use dvn::manifest::{self, Level, Manifest, Task, Training};
+use dvn::manifest::{Level, Manifest, Task, Training};
 use dvn::shard::LevelParameters;
 use dvn::{DefinitionError, Network, Shard, ShardId};
 use std::ops::Range;
@@ -98,14 +98,5 @@ pub fn manifest(
             levels: levels(network, t)?,
         });
     }
-    Ok(Manifest {
-        format: manifest::FORMAT.into(),
-        version: manifest::VERSION,
-        name: config.name.clone(),
-        backbone: network.backbone().to_string(),
-        units: network.split().fractions().to_vec(),
-        tasks,
-        shards: Vec::new(),
-        training: Some(training),
-    })
+    Ok(Manifest::new(config.name.clone(), network, tasks, Some(training)))
 }

@@ -104,17 +104,13 @@ impl Report {
             }
         }
         if manifest.tasks.len() > 1 {
-            let combinations = match manifest.combinations(network) {
-                Err(DefinitionError::Combinations { .. }) => Vec::new(),
-                found => found?,
-            };
             let about = |c: Combination| CombinationReport {
                 levels: c.levels,
                 parameters: c.parameters,
                 bytes: 4 * c.parameters,
                 accuracy: manifest.measured().then_some(c.value),
             };
-            report.together = combinations.into_iter().map(about).collect();
+            report.together = manifest.combinations(network)?.into_iter().map(about).collect();
         }
         Ok(report)
     }

@@ -3,7 +3,7 @@
 use crate::export;
 use crate::network::Parameters;
 use dvn::folder::ModelFolder;
-use dvn::manifest::{FORMAT, Input, Manifest, Task, VERSION};
+use dvn::manifest::{Input, Manifest, Task};
 use dvn::{DefinitionError, ModelError, Network, TaskSpec};
 use std::path::Path;
 
@@ -25,16 +25,7 @@ pub fn write(network: &Network, seed: u64, path: &Path) -> Result<ModelFolder, M
         })
     };
     let tasks: Result<Vec<Task>, DefinitionError> = network.tasks().iter().enumerate().map(task).collect();
-    let manifest = Manifest {
-        format: FORMAT.into(),
-        version: VERSION,
-        name: format!("untrained {}", network.backbone()),
-        backbone: network.backbone().to_string(),
-        units: network.split().fractions().to_vec(),
-        tasks: tasks?,
-        shards: Vec::new(),
-        training: None,
-    };
+    let manifest = Manifest::new(format!("untrained {}", network.backbone()), network, tasks?, None);
     ModelFolder::write(path, manifest, network, |id| Ok(export::shard(network, &parameters, id)?))
 }
 

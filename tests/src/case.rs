@@ -3,7 +3,6 @@
 use crate::random::Random;
 use anyhow::Result;
 use dvn::folder::ModelFolder;
-use dvn::shard::{LevelParameters, Norm};
 use dvn::{Network, Shard, ShardId, Split, TaskSpec, Unit, order};
 use std::collections::BTreeMap;
 
@@ -118,15 +117,5 @@ fn shard(network: &Network, id: ShardId, random: &mut Random) -> Result<Shard> {
             _ => random.vec(len, -0.3, 0.3),
         });
     }
-    Ok(match id {
-        ShardId::Stem { .. } => Shard::Stem(weights.remove(0)),
-        ShardId::Block { .. } => Shard::Block(weights),
-        ShardId::Level { .. } => {
-            let classifier_bias = weights.pop().unwrap_or_default();
-            let classifier_weight = weights.pop().unwrap_or_default();
-            let pairs = weights.chunks_exact(2);
-            let norms = pairs.map(|p| Norm { scale: p[0].clone(), shift: p[1].clone() }).collect();
-            Shard::Level(LevelParameters { norms, classifier_weight, classifier_bias })
-        }
-    })
+    Ok(Shard::from_tensors(id, weights))
 }

@@ -4,7 +4,7 @@
 //! inserted and freed and other runs begun.
 
 use crate::gpu::{Gpu, GpuOptions, LayerKernel, Origin};
-use dvn::{Combination, DefinitionError, Manifest, Network, ShardId};
+use dvn::{Combination, Manifest, Network, ShardId};
 use js_sys::Reflect;
 use serde_json::json;
 use std::fmt::Display;
@@ -156,12 +156,8 @@ impl Model {
                 set(&about, "activation_bytes", bytes as f64)?;
             }
         }
-        let combinations = match manifest.combinations(network) {
-            Err(DefinitionError::Combinations { .. }) => vec![],
-            found => found.map_err(js)?,
-        };
         let together = js_sys::Array::new();
-        for Combination { levels, parameters, value } in combinations {
+        for Combination { levels, parameters, value } in manifest.combinations(network).map_err(js)? {
             let about = js_sys::Object::new();
             let levels: js_sys::Array = levels.into_iter().map(|l| JsValue::from(l as u32)).collect();
             set(&about, "levels", levels)?;

@@ -1,6 +1,5 @@
 //! A run of the CPU engine allocates nothing, once one of its level and batch size has been.
 
-use dvn::shard::{LevelParameters, Norm};
 use dvn::{Network, Shard, ShardId, Split, TaskSpec, order};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,18 +29,7 @@ static ALLOCATOR: Counting = Counting;
 
 fn shard(network: &Network, id: ShardId) -> Shard {
     let specs = network.tensors(id).expect("a shard of the network");
-    let mut tensors: Vec<Vec<f32>> = specs.iter().map(|s| vec![0.01; s.shape.iter().product()]).collect();
-    match id {
-        ShardId::Stem { .. } => Shard::Stem(tensors.remove(0)),
-        ShardId::Block { .. } => Shard::Block(tensors),
-        ShardId::Level { .. } => {
-            let classifier_bias = tensors.pop().expect("a bias");
-            let classifier_weight = tensors.pop().expect("a weight");
-            let pairs = tensors.chunks_exact(2);
-            let norms = pairs.map(|p| Norm { scale: p[0].clone(), shift: p[1].clone() }).collect();
-            Shard::Level(LevelParameters { norms, classifier_weight, classifier_bias })
-        }
-    }
+    Shard::from_tensors(id, specs.iter().map(|s| vec![0.01; s.shape.iter().product()]).collect())
 }
 
 // The only test of this program: no other thread allocates meanwhile.

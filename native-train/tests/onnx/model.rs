@@ -1,10 +1,10 @@
 //! A small model folder with random weights, and images for it.
 
 use dvn::folder::ModelFolder;
-use dvn::manifest::{Accuracy, FORMAT, Input, Level, Manifest, Task, VERSION};
+use dvn::manifest::{Accuracy, Input, Level, Manifest, Task};
 use dvn::{Network, Split, TaskSpec, order, pixels};
-use native_train::data;
 use native_train::network::Parameters;
+use native_train::{data, export};
 use std::path::Path;
 
 /// Classes, image size and order of each task. 70 pixels: a stem of stride 2, and maps of 35, 18 and 9.
@@ -27,7 +27,7 @@ pub fn write(path: &Path) -> ModelFolder {
     let split = Split::parse("0.2,0.5,0.3").unwrap();
     let spec =
         |(classes, input_size, order)| TaskSpec { classes, input_size, order: order::parse(order).unwrap() };
-    let network = Network::new("wrn-8-2".parse().unwrap(), split.clone(), TASKS.map(spec).to_vec()).unwrap();
+    let network = Network::new("wrn-8-2".parse().unwrap(), split, TASKS.map(spec).to_vec()).unwrap();
     let mut parameters = Parameters::new(&network, 1);
     let mut random = random(2);
     parameters.values.iter_mut().for_each(|v| *v += 0.1 * random());
@@ -39,34 +39,19 @@ pub fn write(path: &Path) -> ModelFolder {
         classes: (0..spec.classes).map(|c| format!("\"class\" {c}: \u{e9}")).collect(),
         input: Input { size: spec.input_size, mean: [0.49, 0.48, 0.45], std: [0.25, 0.24, 0.26] },
         order: spec.order.clone(),
-        levels: (1..=network.levels()).map(|level| entry(&network, t, level)).collect(),
+        levels: levels(&network, t),
     };
-    let manifest = Manifest {
-        format: FORMAT.into(),
-        version: VERSION,
-        name: "random".into(),
-        backbone: network.backbone().to_string(),
-        units: split.fractions().to_vec(),
-        tasks: network.tasks().iter().enumerate().map(|(t, spec)| task(t, spec)).collect(),
-        shards: Vec::new(),
-        training: None,
-    };
-    let shard = |id| Ok(native_train::export::shard(&network, &parameters, id)?);
+    let tasks = network.tasks().iter().enumerate().map(|(t, spec)| task(t, spec)).collect();
+    let manifest = Manifest::new("random".into(), &network, tasks, None);
+    let shard = |id| Ok(export::shard(&network, &parameters, id)?);
     ModelFolder::write(path, manifest, &network, shard).unwrap()
 }
 
-fn entry(network: &Network, task: usize, level: usize) -> Level {
-    let plan = network.plan(task, level).unwrap();
-    let costs = plan.costs();
-    let accuracy = (level == 2).then_some(Accuracy { percent: 61.5, images: 200, seeds: 1 });
-    Level {
-        level,
-        units: plan.units,
-        parameters: costs.parameters,
-        bytes: costs.bytes,
-        macs: costs.macs,
-        accuracy,
-    }
+/// A task's levels, one of them with an accuracy.
+fn levels(network: &Network, task: usize) -> Vec<Level> {
+    let mut levels = export::levels(network, task).unwrap();
+    levels[1].accuracy = Some(Accuracy { percent: 61.5, images: 200, seeds: 1 });
+    levels
 }
 
 /// The first `count` test images of the repository's CIFAR-10 sample at a task's size, N H W C bytes.

@@ -8,7 +8,6 @@ use super::trial::{self, Sizes, distance};
 use super::tuning::Choice;
 use crate::cpu::CpuEngine;
 use crate::error::EngineError;
-use dvn::shard::{LevelParameters, Norm};
 use dvn::{Backbone, Network, Shard, ShardId, Split, TaskSpec, order};
 use std::sync::Arc;
 
@@ -111,20 +110,13 @@ pub(super) fn shard_within(
 ) -> Result<Shard, EngineError> {
     let mut tensors = Vec::new();
     for spec in network.tensors(id)? {
-        tensors.push(random.vec(spec.shape.iter().product(), bound));
-    }
-    Ok(match id {
-        ShardId::Stem { .. } => Shard::Stem(tensors.remove(0)),
-        ShardId::Block { .. } => Shard::Block(tensors),
-        ShardId::Level { .. } => {
-            let classifier_bias = tensors.pop().unwrap_or_default();
-            let classifier_weight = tensors.pop().unwrap_or_default();
-            let norm =
-                |p: &[Vec<f32>]| Norm { scale: p[0].iter().map(|v| 0.6 + v).collect(), shift: p[1].clone() };
-            let norms = tensors.chunks_exact(2).map(norm).collect();
-            Shard::Level(LevelParameters { norms, classifier_weight, classifier_bias })
+        let mut tensor = random.vec(spec.shape.iter().product(), bound);
+        if spec.name.ends_with(".scale") {
+            tensor.iter_mut().for_each(|v| *v += 0.6);
         }
-    })
+        tensors.push(tensor);
+    }
+    Ok(Shard::from_tensors(id, tensors))
 }
 
 /// A linear congruential generator (Knuth's MMIX constants): any numbers do, the same ones everywhere.
