@@ -72,7 +72,6 @@ impl Scheme for Strided {
     const REACH: usize = 0;
     const INPUTS: usize = SAMPLES * SAMPLES;
     const WEIGHTS: usize = KERNEL * KERNEL;
-    const STAGES: usize = 1;
     const TERMS: &'static [&'static [(usize, usize)]] = &{
         let mut terms: [&[(usize, usize)]; PRODUCTS * PRODUCTS] = [&[]; PRODUCTS * PRODUCTS];
         let (mut i, mut rest): (usize, &[(usize, usize)]) = (0, &FORWARD_PAIRS);
@@ -99,11 +98,6 @@ impl Scheme for Strided {
     }
 
     #[inline(always)]
-    fn weights_of_stage<S: Simd>(simd: S, weights: Weights, _: usize) {
-        weights::forth(simd, &weights);
-    }
-
-    #[inline(always)]
     fn output<S: Simd>(simd: S, row: OutputRow) {
         simd.call(output::Output(row));
     }
@@ -118,7 +112,6 @@ impl Scheme for StridedBack {
     const REACH: usize = 1;
     const INPUTS: usize = KERNEL * KERNEL;
     const WEIGHTS: usize = KERNEL * KERNEL;
-    const STAGES: usize = 1;
     const TERMS: &'static [&'static [(usize, usize)]] = &{
         let mut terms: [&[(usize, usize)]; SAMPLES * SAMPLES] = [&[]; SAMPLES * SAMPLES];
         let mut i = 0;
@@ -140,11 +133,6 @@ impl Scheme for StridedBack {
 
     #[inline(always)]
     fn weights<S: Simd>(simd: S, weights: Weights) {
-        weights::forth(simd, &weights);
-    }
-
-    #[inline(always)]
-    fn weights_of_stage<S: Simd>(simd: S, weights: Weights, _: usize) {
         weights::forth(simd, &weights);
     }
 

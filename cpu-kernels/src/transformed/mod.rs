@@ -48,7 +48,7 @@ pub(crate) trait Scheme {
     /// Planes of the transformed weights.
     const WEIGHTS: usize;
     /// Parts that weights and products fall into, each with as many planes of both, which need no other part.
-    const STAGES: usize;
+    const STAGES: usize = 1;
     /// For each plane of the products, the planes of input and weights whose products it sums up.
     const TERMS: &'static [&'static [(usize, usize)]];
 
@@ -58,8 +58,11 @@ pub(crate) trait Scheme {
     fn input<S: Simd>(simd: S, row: InputRow);
     /// Transforms weights, inlined: where the sizes are constants, so are the addresses.
     fn weights<S: Simd>(simd: S, weights: Weights);
-    /// Transforms weights to the planes of a stage.
-    fn weights_of_stage<S: Simd>(simd: S, weights: Weights, stage: usize);
+    /// Transforms weights to the planes of a stage; with one stage these are all.
+    #[inline(always)]
+    fn weights_of_stage<S: Simd>(simd: S, weights: Weights, _stage: usize) {
+        Self::weights(simd, weights);
+    }
     /// Transforms a tile row of the products back and stores it.
     fn output<S: Simd>(simd: S, row: OutputRow);
 }
