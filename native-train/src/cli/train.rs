@@ -127,7 +127,9 @@ fn keep_newer(out: &Path, given: &Checkpoint) -> anyhow::Result<()> {
 
 /// What a run starts from.
 struct Start {
+    config: Config,
     text: String,
+    /// Empty where another process leads.
     out: PathBuf,
     checkpoint: Option<Checkpoint>,
 }
@@ -162,7 +164,7 @@ fn start(args: &Args) -> anyhow::Result<Start> {
             }
         }
     }
-    Ok(Start { text, out, checkpoint })
+    Ok(Start { config, text, out, checkpoint })
 }
 
 /// The words that go on with a run, for people to copy.
@@ -172,20 +174,31 @@ fn resume_command(own: &Path, data: &Path) -> String {
 }
 
 /// What the leading process has read, in all of them.
-fn share(team: &Team, start: &Option<Start>) -> anyhow::Result<(String, Option<Checkpoint>)> {
-    let mut bytes = Vec::new();
-    if let Some(start) = start {
-        bytes.extend((start.text.len() as u64).to_le_bytes());
-        bytes.extend(start.text.as_bytes());
-        bytes.extend(start.checkpoint.as_ref().map(Checkpoint::to_bytes).transpose()?.unwrap_or_default());
+fn share(args: &Args, team: &Team) -> anyhow::Result<Start> {
+    if team.leads() {
+        let start = start(args)?;
+        if team.size() > 1 {
+            let mut bytes = (start.text.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(start.text.as_bytes());
+            bytes
+                .extend(start.checkpoint.as_ref().map(Checkpoint::to_bytes).transpose()?.unwrap_or_default());
+            team.broadcast(bytes);
+        }
+        return Ok(start);
     }
-    let bytes = team.broadcast(bytes);
+    let bytes = team.broadcast(Vec::new());
     let (length, rest) = bytes.split_first_chunk().context("the leading process sent nothing")?;
     let (text, checkpoint) = rest
         .split_at_checked(u64::from_le_bytes(*length) as usize)
         .context("the leading process sent too little")?;
+    let text = String::from_utf8(text.to_vec())?;
     let checkpoint = (!checkpoint.is_empty()).then(|| Checkpoint::from_bytes(checkpoint, "the checkpoint"));
-    Ok((String::from_utf8(text.to_vec())?, checkpoint.transpose()?))
+    Ok(Start {
+        config: Config::parse(&text)?,
+        text,
+        out: PathBuf::new(),
+        checkpoint: checkpoint.transpose()?,
+    })
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -203,10 +216,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn train(args: &Args, team: &Arc<Team>) -> anyhow::Result<ExitCode> {
-    let start = team.leads().then(|| start(args)).transpose()?;
-    let (text, checkpoint) = share(team, &start)?;
-    let config = Config::parse(&text)?;
-    let out = start.map(|start| start.out).unwrap_or_default();
+    let Start { config, text, out, checkpoint } = share(args, team)?;
     let stop = Arc::new(AtomicBool::new(false));
     let (flag, leads) = (stop.clone(), team.leads());
     ctrlc::set_handler(move || {

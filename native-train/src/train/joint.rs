@@ -107,7 +107,12 @@ impl Joint {
         let mut results =
             batches.iter().enumerate().map(|(t, b)| self.task(t, b, training)).collect::<Result<Vec<_>>>()?;
         for (task, level, sum) in std::mem::take(&mut self.pending) {
-            self.accumulate(task, level, &sum.wait());
+            let plan = &self.plans[task][level - 1].0;
+            let classes = plan.classes();
+            let sum = sum.wait();
+            let (sum, bias) = sum.split_at(sum.len() - classes);
+            let (packed, weight) = sum.split_at(sum.len() - classes * plan.features());
+            self.accumulate(task, level, [packed, weight, bias]);
         }
         self.share(&mut results);
         let sgd = Sgd { rate, momentum: training.momentum, decay: training.weight_decay };
@@ -186,14 +191,13 @@ impl Joint {
                 None => candle_core::bail!("a parameter that the loss does not depend on"),
             }
         };
-        let mut own = gradient(&packed)?;
-        own.extend(gradient(&weight)?);
-        own.extend(gradient(&bias)?);
+        let own = [gradient(&packed)?, gradient(&weight)?, gradient(&bias)?];
         if self.team.size() == 1 {
-            self.accumulate(task, level, &own);
+            self.accumulate(task, level, own.each_ref().map(Vec::as_slice));
         } else {
             // The mean over the team's images is the mean of its processes' means.
             let share = 1.0 / self.team.size() as f32;
+            let mut own = own.concat();
             own.iter_mut().for_each(|g| *g *= share);
             self.pending.push((task, level, self.team.start_sum(own)));
         }
@@ -203,14 +207,12 @@ impl Joint {
     }
 
     /// Adds a level's gradient: the packed trunk's, the classifier weight's, its bias's.
-    fn accumulate(&mut self, task: usize, level: usize, gradient: &[f32]) {
+    fn accumulate(&mut self, task: usize, level: usize, [packed, weight, bias]: [&[f32]; 3]) {
         let (plan, layout) = &self.plans[task][level - 1];
-        let (packed, mut rest) = gradient.split_at(layout.total);
         self.parameters.scatter_add(plan, layout, packed, &mut self.gradient);
-        for range in [self.parameters.classifier_weight(plan), self.parameters.classifier_bias(plan)] {
-            let (own, others) = rest.split_at(range.len());
+        let ranges = [self.parameters.classifier_weight(plan), self.parameters.classifier_bias(plan)];
+        for (range, own) in ranges.into_iter().zip([weight, bias]) {
             self.gradient[range].iter_mut().zip(own).for_each(|(f, g)| *f += g);
-            rest = others;
         }
     }
 
