@@ -18,6 +18,15 @@ const IMAGES: usize = 16;
 /// How often that is done; the shortest counts.
 const ROUNDS: usize = 2;
 
+/// What is timed: a convolution of a level on so many images, whose scales are the level's `norm`-th and following numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'a> {
+    pub(super) planned: &'a Planned,
+    pub(super) conv: &'a Conv,
+    pub(super) norm: u32,
+    pub(super) images: usize,
+}
+
 impl GpuEngine {
     /// Measures those of the level's layers that nothing is known of, as far as the time allowed goes. The level's shards
     /// are on the GPU. What cannot be measured is left to the rule.
@@ -44,7 +53,8 @@ impl GpuEngine {
                     break;
                 }
                 let start = now();
-                let time = self.time(planned, conv, norm, images, variant, ENOUGH, &mut repetitions).await;
+                let case = Case { planned, conv, norm, images };
+                let time = self.time(case, variant, ENOUGH, &mut repetitions).await;
                 self.gpu.tuning().spent += now() - start;
                 // Without the rule's own time there is nothing to hold the others against.
                 let Some(time) = time else { break };
@@ -57,18 +67,14 @@ impl GpuEngine {
 
     /// Milliseconds of a layer by one variant; none if something came in between. It is repeated for about `enough`
     /// milliseconds, or as often as the first variant of a shape was.
-    #[expect(clippy::too_many_arguments, reason = "a layer in its plan, and how long to look at it")]
     pub(super) async fn time(
         &self,
-        planned: &Planned,
-        conv: &Conv,
-        norm: u32,
-        images: usize,
+        case: Case<'_>,
         variant: Variant,
         enough: f64,
         repetitions: &mut Option<u32>,
     ) -> Option<f64> {
-        let (program, outcome) = self.gpu.watch(|| self.trial(planned, conv, norm, images, variant));
+        let (program, outcome) = self.gpu.watch(|| self.trial(case, variant));
         if !matches!(outcome.await, Outcome::Done) {
             // Buffers that could not be had must not be used again.
             self.state.borrow_mut().forget_maps();
@@ -93,14 +99,8 @@ impl GpuEngine {
     }
 
     /// The program of one layer; none if the level's shards are gone.
-    fn trial(
-        &self,
-        planned: &Planned,
-        conv: &Conv,
-        norm: u32,
-        images: usize,
-        variant: Variant,
-    ) -> Option<Program> {
+    fn trial(&self, case: Case, variant: Variant) -> Option<Program> {
+        let Case { planned, conv, norm, images } = case;
         let state = &mut *self.state.borrow_mut();
         if !state.weights.on_gpu(&planned.plan.shards()) {
             return None;

@@ -7,6 +7,7 @@
 //! | `layer` | a convolution as the shaders see it |
 //! | `weights` | resident shards |
 //! | `program` | a level for one batch size: dispatches, bindings |
+//! | `reading` | numbers on their way back |
 //! | `tuning`, `measure` | which variant carries out a layer |
 //! | `report` | what is used for a level, and what else could be |
 //! | `trial`, `selftest` | every kernel against the CPU engine |
@@ -23,6 +24,7 @@ mod layer;
 mod measure;
 mod memory;
 mod program;
+mod reading;
 mod report;
 mod selftest;
 mod sources;
@@ -33,15 +35,14 @@ mod weights;
 use crate::checks::{check_input, check_resident, check_shard, images_at_once};
 use crate::error::EngineError;
 use crate::map::Map;
-use device::Pending;
 pub use device::{Gpu, GpuOptions};
 use dvn::plan::{Conv, Slots};
 use dvn::{Network, Plan, Shard, ShardId};
-use futures_channel::oneshot;
 pub use kernels::Variant;
 use layer::Layer;
 use memory::{Account, Memory};
 use program::{Job, Program, slot_bytes};
+use reading::{Reading, Staging};
 pub use report::{LayerKernel, LayerTimes};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -92,13 +93,6 @@ struct Planned {
     slots: Slots,
     /// Bytes that each slot's buffer needs for one image.
     bytes: Vec<u64>,
-}
-
-/// Logits on their way back.
-struct Reading {
-    staging: Memory,
-    mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
-    outcome: Pending,
 }
 
 impl GpuEngine {
@@ -202,8 +196,13 @@ impl GpuEngine {
         self.measure(&planned, at_once).await;
         // While that waited, shards may have come and gone.
         self.upload(plan).await?;
-        let reading = self.launch(&planned, input, images, at_once)?;
-        self.read(reading).await
+        let (reading, outcome) = self.gpu.watch(|| self.submit(&planned, input, images, at_once));
+        let logits = reading?.numbers(&self.gpu, outcome, "the feature maps").await;
+        if logits.is_err() {
+            // Buffers that could not be had must not be used again.
+            self.state.borrow_mut().forget_maps();
+        }
+        logits
     }
 
     /// How many of the images fit the GPU at once.
@@ -249,31 +248,18 @@ impl GpuEngine {
     }
 
     /// Sends the level to the GPU, in parts if the batch is large. All of its shards are there.
-    fn launch(
-        &self,
-        planned: &Planned,
-        input: &[f32],
-        images: usize,
-        at_once: usize,
-    ) -> Result<Reading, EngineError> {
-        let (result, outcome) = self.gpu.watch(|| self.submit(planned, input, images, at_once));
-        let (staging, mapped) = result?;
-        Ok(Reading { staging, mapped, outcome })
-    }
-
     fn submit(
         &self,
         planned: &Planned,
         input: &[f32],
         images: usize,
         at_once: usize,
-    ) -> Result<(Memory, oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>), EngineError> {
+    ) -> Result<Reading, EngineError> {
         let state = &mut *self.state.borrow_mut();
         let gpu = &*self.gpu;
         let Planned { plan, slots, .. } = planned;
         let logit_bytes = 4 * plan.classes() as u64;
-        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-        let staging = Memory::new(gpu, &state.other_account, images as u64 * logit_bytes, usage);
+        let staging = Staging::new(gpu, &state.other_account, images as u64 * logit_bytes);
         let image = plan.tensors[0].elements();
         let mut done = 0;
         for part in input.chunks(at_once * image) {
@@ -288,12 +274,7 @@ impl GpuEngine {
             gpu.queue.submit([encoder.finish()]);
             done += count;
         }
-        let (sender, mapped) = oneshot::channel();
-        staging.buffer().map_async(wgpu::MapMode::Read, .., move |result| {
-            // Nobody waits any more if the run was given up.
-            let _ = sender.send(result);
-        });
-        Ok((staging, mapped))
+        Ok(staging.read())
     }
 
     /// The level's program, with room in the maps.
@@ -343,25 +324,6 @@ impl GpuEngine {
             state.sums = None;
             state.sums = Some(Memory::new(&self.gpu, &state.map_account, sums, BufferUsages::STORAGE));
         }
-    }
-
-    async fn read(&self, reading: Reading) -> Result<Vec<f32>, EngineError> {
-        let Reading { staging, mapped, outcome } = reading;
-        self.gpu.nudge();
-        let mapped = mapped.await;
-        if let Err(error) = self.gpu.judge(outcome.await, "the feature maps") {
-            // Buffers that could not be had must not be used again.
-            self.state.borrow_mut().forget_maps();
-            return Err(error);
-        }
-        let refused = |reason: String| EngineError::Gpu { reason };
-        match mapped {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => return Err(refused(format!("the logits cannot be read: {e}"))),
-            Err(_) => return Err(refused("the logits never came".into())),
-        }
-        let view = staging.buffer().get_mapped_range(..).map_err(|e| refused(e.to_string()))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
     }
 
     fn too_small(&self, what: &'static str, needed: u64) -> EngineError {

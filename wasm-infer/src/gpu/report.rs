@@ -2,6 +2,7 @@
 
 use super::kernels::Variant;
 use super::layer::Layer;
+use super::measure::Case;
 use super::program;
 use super::tuning::{Origin, fits};
 use super::{GpuEngine, layers};
@@ -83,7 +84,8 @@ impl GpuEngine {
             }
             let mut times = Vec::new();
             for variant in Variant::ALL.into_iter().filter(|&v| fits(&self.gpu, &layer, v)) {
-                let time = self.time(&planned, conv, norm, images, variant, LONG, &mut None).await;
+                let time =
+                    self.time(Case { planned: &planned, conv, norm, images }, variant, LONG, &mut None).await;
                 times.extend(time.map(|t| (variant, t)));
             }
             let tensor = |id| planned.plan.tensor(id);

@@ -18,16 +18,18 @@ const LAYER: &str = shader!("layer");
 const ITEM: &str = shader!("item");
 /// What those share that work on tiles.
 const TILE: &str = shader!("tile");
+/// What those share that stage inputs and weights as they are.
+const PATCH: &str = shader!("patch");
 /// What those share whose threads have four pixels.
 const STRIP: &str = shader!("strip");
 
 // A kernel's file after those that it shares with others.
 pub(super) const REGISTERS: &[&str] = &[LAYER, ITEM, shader!("registers")];
 pub(super) const REGISTERS_SPLIT: &[&str] = &[LAYER, ITEM, shader!("registers_split")];
-pub(super) const SPLIT_INSIDE: &[&str] = &[LAYER, TILE, STRIP, shader!("split_inside")];
-pub(super) const SPLIT_ACROSS: &[&str] = &[LAYER, TILE, STRIP, shader!("split_across")];
+pub(super) const SPLIT_INSIDE: &[&str] = &[LAYER, TILE, PATCH, STRIP, shader!("split_inside")];
+pub(super) const SPLIT_ACROSS: &[&str] = &[LAYER, TILE, PATCH, STRIP, shader!("split_across")];
 pub(super) const FOLD: &[&str] = &[LAYER, shader!("fold")];
-pub(super) const TILES: &[&str] = &[LAYER, TILE, shader!("tiles")];
+pub(super) const TILES: &[&str] = &[LAYER, TILE, PATCH, shader!("tiles")];
 pub(super) const WINOGRAD: &[&str] = &[LAYER, TILE, shader!("winograd")];
 pub(super) const POOL: &[&str] = &[shader!("pool")];
 pub(super) const CLASSIFIER: &[&str] = &[shader!("classifier")];

@@ -5,11 +5,11 @@ use super::kernels::Variant;
 use super::layer::{Buffers, Layer, Map, Row};
 use super::memory::{Account, Memory};
 use super::program::Program;
+use super::reading::{Reading, Staging};
 use super::selftest::Random;
 use super::weights::packed;
 use crate::error::EngineError;
 use cpu_kernels::{Input, Output, Shape, Shortcut, Span, Workspace, forward};
-use futures_channel::oneshot;
 use wgpu::BufferUsages;
 
 /// The sizes of a convolution.
@@ -149,8 +149,7 @@ impl Sizes {
 pub(super) struct Trial {
     shape: Shape,
     expected: Vec<f32>,
-    staging: Memory,
-    mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
+    reading: Reading,
     outcome: Pending,
 }
 
@@ -160,11 +159,11 @@ pub(super) struct Trial {
 /// If the GPU lacks the variant.
 pub(super) fn begin(gpu: &Gpu, variant: Variant, sizes: &Sizes) -> Result<Trial, EngineError> {
     let numbers = sizes.numbers();
-    let (result, outcome) = gpu.watch(|| submit(gpu, variant, sizes, &numbers));
-    let (staging, mapped) = result?;
+    let (reading, outcome) = gpu.watch(|| submit(gpu, variant, sizes, &numbers));
+    let reading = reading?;
     // The GPU works in the meantime.
     let expected = sizes.on_cpu(&numbers);
-    Ok(Trial { shape: sizes.shape(), expected, staging, mapped, outcome })
+    Ok(Trial { shape: sizes.shape(), expected, reading, outcome })
 }
 
 impl Trial {
@@ -173,18 +172,8 @@ impl Trial {
     /// # Errors
     /// If the GPU fails.
     pub(super) async fn error(self, gpu: &Gpu) -> Result<f64, EngineError> {
-        let Trial { shape, expected, staging, mapped, outcome } = self;
-        gpu.nudge();
-        let mapped = mapped.await;
-        gpu.judge(outcome.await, "a trial of a kernel")?;
-        let refused = |reason: String| EngineError::Gpu { reason };
-        match mapped {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => return Err(refused(e.to_string())),
-            Err(_) => return Err(refused("a trial's numbers never came".into())),
-        }
-        let view = staging.buffer().get_mapped_range(..).map_err(|e| refused(e.to_string()))?;
-        let y: Vec<f32> = bytemuck::pod_collect_to_vec(&view);
+        let Trial { shape, expected, reading, outcome } = self;
+        let y = reading.numbers(gpu, outcome, "a trial of a kernel").await?;
         let map = shape.output();
         Ok(distance(&by_pixel(&y, map.height * map.width, map.channels), &expected))
     }
@@ -199,12 +188,7 @@ pub(super) fn distance(found: &[f32], expected: &[f32]) -> f64 {
 }
 
 /// Dispatches a variant once; its numbers come as `[images][channels / 4][pixels][4]`.
-fn submit(
-    gpu: &Gpu,
-    variant: Variant,
-    sizes: &Sizes,
-    numbers: &Numbers,
-) -> Result<(Memory, oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>), EngineError> {
+fn submit(gpu: &Gpu, variant: Variant, sizes: &Sizes, numbers: &Numbers) -> Result<Reading, EngineError> {
     let layer = sizes.layer();
     let shape = sizes.shape();
     let [(h, w), (skip_h, skip_w)] = sizes.maps();
@@ -229,16 +213,12 @@ fn submit(
         Buffers { x: &x, weights: &weights, norms: &norms, skip: &skip, y: &y, sums: sums.as_ref() };
     let drafts = layer.drafts(&gpu.kernels, variant, &buffers)?;
     let program = Program::new(gpu, &account, drafts)?;
-    let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-    let staging = Memory::new(gpu, &account, 4 * elements as u64, usage);
+    let staging = Staging::new(gpu, &account, 4 * elements as u64);
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     program.record(&mut encoder, 1);
     encoder.copy_buffer_to_buffer(y.buffer(), 0, staging.buffer(), 0, 4 * elements as u64);
     gpu.queue.submit([encoder.finish()]);
-    let (sender, mapped) = oneshot::channel();
-    // Nobody waits any more if the trial was given up.
-    staging.buffer().map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
-    Ok((staging, mapped))
+    Ok(staging.read())
 }
 
 /// N H W C as `[images][channels / 4][pixels][4]`.

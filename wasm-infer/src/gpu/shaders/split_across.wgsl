@@ -8,7 +8,6 @@ const OUT4 = 8u;
 // Groups of four inputs that are staged at once.
 const STEP = 2u;
 const KERNELS = STEP * PATCH;
-const STEP_KERNELS = OUT4 * TAPS;
 
 var<workgroup> memory: array<vec4<f32>, KERNELS + STEP * STEP_KERNELS>;
 
@@ -43,14 +42,7 @@ fn main(
     var sums = Strip();
     for (var i = part * sizes.in_c4 / parts; i < end; i += STEP) {
         let count = min(STEP, end - i);
-        workgroupBarrier();
-        for (var n = lane; n < count * PATCH_PIXELS; n += THREADS) {
-            stage_pixel(tile, i, n);
-        }
-        for (var n = lane; n < count * STEP_KERNELS; n += THREADS) {
-            memory[KERNELS + n] = weight(first + n / TAPS % OUT4, i + n / STEP_KERNELS, n % TAPS);
-        }
-        workgroupBarrier();
+        stage(lane, tile, first, i, count);
         for (var s = 0u; s < count; s++) {
             let taps = KERNELS + s * STEP_KERNELS + o * TAPS;
             sums = add_inputs(sums, s * PATCH + row * PATCH_ROW + column, taps);

@@ -7,11 +7,10 @@ const PARTS = 4u;
 const PART_THREADS = 64u;
 const OUT4 = 4u;
 const KERNELS = PARTS * PATCH;
-const PART_KERNELS = OUT4 * TAPS;
 // Outputs of a part, four pixels a thread.
 const PART_SUMS = 4u * PART_THREADS;
 
-var<workgroup> memory: array<vec4<f32>, KERNELS + PARTS * PART_KERNELS>;
+var<workgroup> memory: array<vec4<f32>, KERNELS + PARTS * STEP_KERNELS>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -35,16 +34,9 @@ fn main(
     var sums = Strip();
     for (var i = 0u; i < inputs; i += PARTS) {
         let count = min(PARTS, inputs - i);
-        workgroupBarrier();
-        for (var n = lane; n < count * PATCH_PIXELS; n += THREADS) {
-            stage_pixel(tile, i, n);
-        }
-        for (var n = lane; n < count * PART_KERNELS; n += THREADS) {
-            memory[KERNELS + n] = weight(first + n / TAPS % OUT4, i + n / PART_KERNELS, n % TAPS);
-        }
-        workgroupBarrier();
+        stage(lane, tile, first, i, count);
         if part < count {
-            let taps = KERNELS + part * PART_KERNELS + o * TAPS;
+            let taps = KERNELS + part * STEP_KERNELS + o * TAPS;
             sums = add_inputs(sums, part * PATCH + row * PATCH_ROW + column, taps);
         }
     }

@@ -1,14 +1,6 @@
-// What the kernels share whose workgroups make tiles of 8 x 8 pixels, at stride 1. A tile's inputs, a patch of 10 x 10
-// pixels, are staged in workgroup memory and serve all nine taps.
-//
-//     memory   patches [inputs / 4][10][11], then kernels [inputs / 4][outputs / 4][9 taps][4 inputs]
+// What the kernels share whose workgroups make tiles of 8 x 8 pixels, at stride 1.
 
 const TILE = 8u;
-const PATCH_W = 10u;
-const PATCH_PIXELS = 100u;
-// One more than the row has: with an odd number neighbouring rows lie in different banks of memory.
-const PATCH_ROW = 11u;
-const PATCH = 110u;
 // Nine taps, four inputs.
 const TAPS = 36u;
 
@@ -34,14 +26,6 @@ fn tiles() -> u32 {
 fn tile_of(index: u32) -> Tile {
     let row = index / tiles_across();
     return Tile(row / tiles_down(), TILE * (row % tiles_down()), TILE * (index % tiles_across()));
-}
-
-// Fetches pixel `n` of a tile's patches, the first of which holds the four inputs `first`.
-fn stage_pixel(tile: Tile, first: u32, n: u32) {
-    let row = n % PATCH_PIXELS / PATCH_W;
-    let column = n % PATCH_W;
-    memory[n / PATCH_PIXELS * PATCH + row * PATCH_ROW + column] =
-        pixel(tile.image, first + n / PATCH_PIXELS, tile.row + row - 1u, tile.column + column - 1u);
 }
 
 // The weights from one input to four outputs at one tap: `k` is the tap times four and the input within its four.

@@ -6,7 +6,6 @@ const OUT4 = 8u;
 // Groups of four inputs that are staged at once.
 const STEP = 2u;
 const KERNELS = STEP * PATCH;
-const STEP_KERNELS = OUT4 * TAPS;
 
 var<workgroup> memory: array<vec4<f32>, KERNELS + STEP * STEP_KERNELS>;
 
@@ -36,14 +35,7 @@ fn main(
     var y7 = vec4<f32>(0.0);
     for (var i = 0u; i < inputs; i += STEP) {
         let count = min(STEP, inputs - i);
-        workgroupBarrier();
-        for (var n = lane; n < count * PATCH_PIXELS; n += THREADS) {
-            stage_pixel(tile, i, n);
-        }
-        for (var n = lane; n < count * STEP_KERNELS; n += THREADS) {
-            memory[KERNELS + n] = weight(first + n / TAPS % OUT4, i + n / STEP_KERNELS, n % TAPS);
-        }
-        workgroupBarrier();
+        stage(lane, tile, first, i, count);
         // One row of taps of four inputs at a time.
         for (var k = 0u; k < 3u * count; k++) {
             let at = k / 3u * PATCH + (row + k % 3u) * PATCH_ROW;
