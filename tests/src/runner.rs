@@ -77,16 +77,24 @@ impl Agreement {
 /// If their lengths differ.
 pub fn agreement(logits: &[f32], reference: &[f64], classes: usize) -> Agreement {
     assert_eq!(logits.len(), reference.len(), "number of logits");
-    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
-    let difference = norm(&mut logits.iter().zip(reference).map(|(a, b)| f64::from(*a) - b));
-    let error = difference / norm(&mut reference.iter().copied());
+    let error = relative_error(logits, reference);
     let rows = logits.chunks(classes).zip(reference.chunks(classes));
     let other = |(a, b): &(&[f32], &[f64])| {
         let mine = (0..classes).max_by(|&i, &j| a[i].total_cmp(&a[j])).unwrap_or(0);
         let best = b.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        best - b[mine] > TOLERANCE * norm(&mut b.iter().copied())
+        best - b[mine] > TOLERANCE * norm(b.iter().copied())
     };
     Agreement { error, other_class: rows.filter(other).count() }
+}
+
+/// `||found - expected|| / ||expected||`, of as many numbers.
+pub fn relative_error(found: &[f32], expected: &[f64]) -> f64 {
+    let difference = found.iter().zip(expected).map(|(a, b)| f64::from(*a) - b);
+    norm(difference) / norm(expected.iter().copied())
+}
+
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|v| v * v).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]

@@ -39,6 +39,14 @@ pub fn listen(port: u16) -> Result<TcpListener> {
     })
 }
 
+/// Serves a site in the background, at the address that it gives.
+pub fn start(site: Site) -> Result<String> {
+    let listener = listen(0)?;
+    let address = format!("http://localhost:{}/", listener.local_addr()?.port());
+    thread::spawn(move || serve(listener, site));
+    Ok(address)
+}
+
 /// Answers requests for as long as the program runs.
 pub fn serve(listener: TcpListener, site: Site) {
     let site = Arc::new(site);

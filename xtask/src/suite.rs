@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -226,10 +225,7 @@ fn in_browser(project: &Project) -> Result<Counts> {
     let folder = project.browser_tests();
     npm::install(&folder)?;
     let chromium = browser::chromium()?;
-    let listener = server::listen(0)?;
-    let address = format!("http://localhost:{}/", listener.local_addr()?.port());
-    let site = Site::of_page(project, None)?;
-    thread::spawn(move || server::serve(listener, site));
+    let address = server::start(Site::of_page(project, None)?)?;
     let mut tests = npm::npm(&folder, ["run", "--silent", "test"]);
     tests.env("DVN_PAGE", address).env("CHROMIUM", chromium);
     match browser::firefox() {

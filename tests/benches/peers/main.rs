@@ -10,6 +10,7 @@ mod runtimes;
 
 use anyhow::{Context, Result, bail, ensure};
 use dvn::{Network, Split, TaskSpec, order};
+use dvn_tests::runner::{TOLERANCE, relative_error};
 use native_train::{onnx, untrained};
 use std::time::{Duration, Instant};
 
@@ -57,8 +58,6 @@ const CLASSES: usize = 10;
 const ROUNDS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(500);
 const TURN: Duration = Duration::from_millis(400);
-/// Rounding, and what Winograd's sums add to it.
-const TOLERANCE: f64 = 1e-4;
 
 struct Arguments {
     backbone: String,
@@ -142,9 +141,11 @@ fn measure(engines: &mut [(&str, Box<dyn Ready>)]) -> Result<Vec<(f64, f64)>> {
     for (name, engine) in engines.iter_mut() {
         let logits = engine.run()?;
         if expected.is_empty() {
-            expected = logits;
+            expected = logits.into_iter().map(f64::from).collect();
         } else {
-            let apart = difference(&logits, &expected);
+            let (found, wanted) = (logits.len(), expected.len());
+            ensure!(found == wanted, "{name} is wrong: it gives {found} logits, the CPU engine {wanted}");
+            let apart = relative_error(&logits, &expected);
             ensure!(
                 apart <= TOLERANCE,
                 "{name} is wrong: its logits differ from the CPU engine's by {apart:.1e}"
@@ -165,14 +166,4 @@ fn measure(engines: &mut [(&str, Box<dyn Ready>)]) -> Result<Vec<(f64, f64)>> {
         (times[times.len() / 2], times[0])
     };
     Ok(times.into_iter().map(spread).collect())
-}
-
-/// ||a - b|| / ||b||; infinite where they are not as many.
-fn difference(a: &[f32], b: &[f32]) -> f64 {
-    if a.len() != b.len() {
-        return f64::INFINITY;
-    }
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let apart = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    apart / norm(&mut b.iter().map(|&b| f64::from(b)))
 }

@@ -154,13 +154,11 @@ fn rows(project: &Project, bench: &BenchWeb) -> Result<(Prepared, Vec<Row>)> {
     })?;
     let prepared = prepared.context("the model was prepared")?;
 
-    let listener = server::listen(0)?;
-    let address = format!("http://localhost:{}/", listener.local_addr()?.port());
     let site = Site::of_folder(&project.web_bench())?
         .mount("/engine/", &project.engine())?
         .mount("/model/", &prepared.folder)?
         .mount("/levels/", &prepared.levels_folder)?;
-    thread::spawn(move || server::serve(listener, site));
+    let address = server::start(site)?;
 
     println!("\n{}: {}", prepared.title(), Machine::of_this());
     let rows = measure(project, bench, &prepared, &job(bench, &prepared, &address, &chromium))?;
