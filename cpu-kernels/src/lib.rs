@@ -7,12 +7,15 @@
 //!
 //! Stride 1 is done by Winograd's F(4x4, 3x3), stride 2 by parity (25 products for 36), anything else and images directly.
 //! All of it is generic over the instruction set, which [`Workspace::new`] chooses at run time, and shared out over rayon's
-//! current threads where the feature `threads` is on.
+//! current threads where the feature `threads` is on. Without the feature `training` there is inference only, at a third of
+//! the code: no gradients, no [`Output::Statistics`], and no [`Input`] but the plain one.
 //!
 //! # Panics
 //! Slices that do not fit their shape, channel counts that are no multiple of 4 (an input may have 3 channels) and
 //! shortcuts that leave their maps are the caller's faults: every operator stops on them with a message that says what
 //! was found and what was expected.
+
+#![cfg_attr(not(feature = "training"), allow(dead_code))]
 
 mod direct;
 mod filters;
@@ -37,9 +40,13 @@ pub use operands::{
     Activation, Gradient, Input, InputGradient, Join, NormGradient, Output, Shortcut, ShortcutGradient, Span,
     Sums,
 };
-pub use ops::{forward, input_gradient, join, weight_gradient};
+pub use ops::forward;
+#[cfg(feature = "training")]
+pub use ops::{input_gradient, join, weight_gradient};
 pub use peak::multiply_adds;
-pub use pool::{average_pool, average_pool_gradient};
+pub use pool::average_pool;
+#[cfg(feature = "training")]
+pub use pool::average_pool_gradient;
 pub use shape::{Map, Shape};
 pub use simd::Isa;
 pub use workspace::Workspace;

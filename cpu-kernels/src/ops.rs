@@ -4,10 +4,10 @@ use crate::direct;
 use crate::filters::Filters;
 use crate::fused::{
     InferenceStore, JoinRows, MaskJoinStore, MaskNormReluStore, PlainStore, ShortcutStore, Sink, Source,
-    StatisticsStore, join_all,
+    StatisticsStore, Training, join_all,
 };
 use crate::operands::{Activation, Gradient, Input, InputGradient, Join, Output};
-use crate::parallel::Shared;
+use crate::parallel::{self, Shared};
 use crate::shape::{Map, Shape, check_len};
 use crate::strided::{Strided, StridedBack};
 use crate::transformed::{self, Convolution};
@@ -76,7 +76,7 @@ fn convolve(
     let out = Shared(y.as_mut_ptr());
     let (sink, sums) = match output {
         Output::Plain => (Sink::Plain(PlainStore(out)), None),
-        Output::Statistics(sums) => (Sink::Statistics(StatisticsStore(out)), Some(sums)),
+        Output::Statistics(sums) => (Sink::Statistics(StatisticsStore(out, Training::here())), Some(sums)),
         Output::Inference { scale, shift, shortcut, relu } => {
             let inference = InferenceStore { out, scale, shift, relu };
             let sink = match shortcut {
@@ -92,26 +92,19 @@ fn convolve(
     if !y.is_empty() {
         let (input, output) = (shape.input(), shape.output());
         let convolution = Convolution { input, output, source, join, filters, sink };
+        let parts = parallel::worth(&mut ws.parts, shape.macs());
         match algorithm(shape) {
-            Algorithm::Winograd => transformed::convolve::<Winograd>(
-                isa,
-                &mut ws.shared,
-                &mut ws.parts,
-                &mut ws.sums,
-                &convolution,
-            ),
-            Algorithm::Strided => transformed::convolve::<Strided>(
-                isa,
-                &mut ws.shared,
-                &mut ws.parts,
-                &mut ws.sums,
-                &convolution,
-            ),
+            Algorithm::Winograd => {
+                transformed::convolve::<Winograd>(isa, &mut ws.shared, parts, &mut ws.sums, &convolution)
+            }
+            Algorithm::Strided => {
+                transformed::convolve::<Strided>(isa, &mut ws.shared, parts, &mut ws.sums, &convolution)
+            }
             Algorithm::Direct => {
                 if let Some(join) = &convolution.join {
-                    join_all(isa, &mut ws.parts, join);
+                    join_all(isa, parts, join);
                 }
-                direct::forward(isa, &mut ws.parts, &mut ws.sums, shape, source, filters.dense(), sink);
+                direct::forward(isa, parts, &mut ws.sums, shape, source, filters.dense(), sink);
             }
         }
     }
@@ -140,12 +133,14 @@ pub fn input_gradient(
     let out = Shared(dx.as_mut_ptr());
     let (sink, sums) = match store {
         InputGradient::Plain => (Sink::Plain(PlainStore(out)), None),
-        InputGradient::MaskNormRelu { y, scale, shift, sums } => {
-            (Sink::MaskNormRelu(MaskNormReluStore { out, y, scale, shift }), Some(sums))
-        }
-        InputGradient::MaskJoin { x, y, sums, accumulate, shortcut } => {
-            (Sink::MaskJoin(MaskJoinStore { out, x, y, accumulate, shortcut }), Some(sums))
-        }
+        InputGradient::MaskNormRelu { y, scale, shift, sums } => (
+            Sink::MaskNormRelu(MaskNormReluStore { training: Training::here(), out, y, scale, shift }),
+            Some(sums),
+        ),
+        InputGradient::MaskJoin { x, y, sums, accumulate, shortcut } => (
+            Sink::MaskJoin(MaskJoinStore { training: Training::here(), out, x, y, accumulate, shortcut }),
+            Some(sums),
+        ),
     };
     let isa = ws.isa_for(shape.inputs, shape.outputs);
     ws.prepare();
@@ -156,23 +151,16 @@ pub fn input_gradient(
         let (input, output) = (shape.output(), shape.input());
         let filters = Filters::Dense(weights);
         let convolution = Convolution { input, output, source, join: None, filters, sink };
+        let parts = parallel::worth(&mut ws.parts, shape.macs());
         match algorithm(shape) {
-            Algorithm::Winograd => transformed::convolve::<Winograd>(
-                isa,
-                &mut ws.shared,
-                &mut ws.parts,
-                &mut ws.sums,
-                &convolution,
-            ),
-            Algorithm::Strided => transformed::convolve::<StridedBack>(
-                isa,
-                &mut ws.shared,
-                &mut ws.parts,
-                &mut ws.sums,
-                &convolution,
-            ),
+            Algorithm::Winograd => {
+                transformed::convolve::<Winograd>(isa, &mut ws.shared, parts, &mut ws.sums, &convolution)
+            }
+            Algorithm::Strided => {
+                transformed::convolve::<StridedBack>(isa, &mut ws.shared, parts, &mut ws.sums, &convolution)
+            }
             Algorithm::Direct => {
-                direct::input_gradient(isa, &mut ws.parts, &mut ws.sums, shape, source, weights, sink)
+                direct::input_gradient(isa, parts, &mut ws.sums, shape, source, weights, sink)
             }
         }
     }

@@ -17,6 +17,15 @@ pub(crate) fn threads() -> usize {
     1
 }
 
+/// Multiply-accumulates that a thread more must find to do: handing work over takes as long as some hundred thousand.
+const WORTH_SHARING: u64 = 1_000_000;
+
+/// Those of the workers that so many multiply-accumulates keep busy; one at least.
+pub(crate) fn worth<W>(workers: &mut [W], macs: u64) -> &mut [W] {
+    let n = usize::try_from(macs / WORTH_SHARING).unwrap_or(usize::MAX).clamp(1, workers.len());
+    &mut workers[..n]
+}
+
 /// Jobs to cut `grains` indivisible pieces of work into.
 pub(crate) fn jobs(grains: usize) -> usize {
     let n = threads();
@@ -42,10 +51,13 @@ pub(crate) fn share<J: Send, W: Send>(
 ) {
     #[cfg(feature = "threads")]
     if workers.len() > 1 && jobs.len() > 1 {
-        use rayon::prelude::*;
-        let jobs = std::sync::Mutex::new(jobs);
+        use std::sync::Mutex;
+        let n = workers.len();
+        let (workers, jobs) = (Mutex::new(workers.iter_mut()), Mutex::new(jobs));
         let next = || jobs.lock().expect("taking a job does not panic").next();
-        workers.par_iter_mut().with_max_len(1).for_each(|worker| {
+        at_once(n, &|| {
+            let worker = workers.lock().expect("taking a worker does not panic").next();
+            let worker = worker.expect("there are as many workers as calls");
             while let Some(job) = next() {
                 f(job, worker);
             }
@@ -55,6 +67,15 @@ pub(crate) fn share<J: Send, W: Send>(
     for job in jobs {
         f(job, &mut workers[0]);
     }
+}
+
+/// Calls `f` so many times, on as many threads as are free.
+#[cfg(feature = "threads")]
+fn at_once(calls: usize, f: &(dyn Fn() + Sync)) {
+    if calls == 1 {
+        return f();
+    }
+    rayon::join(|| at_once(calls / 2, f), || at_once(calls - calls / 2, f));
 }
 
 /// The `i`-th of `parts` ranges that `0..total` is cut into at multiples of `grain`.

@@ -1,6 +1,6 @@
 //! Global average pooling and its gradient.
 
-use crate::fused::{MaskJoinStore, Pixel, Store, add_sums, load, store};
+use crate::fused::{MaskJoinStore, Pixel, Store, Training, add_sums, load, store};
 use crate::operands::Sums;
 use crate::parallel::{self, Shared};
 use crate::shape::{Map, check_len};
@@ -91,7 +91,14 @@ pub fn average_pool_gradient(
     check_len("the input's gradient", dx.len(), map.len());
     let isa = ws.isa();
     let padded = map.channels.next_multiple_of(isa.lanes());
-    let store = MaskJoinStore { out: Shared(dx.as_mut_ptr()), x, y, accumulate: false, shortcut: None };
+    let store = MaskJoinStore {
+        training: Training::here(),
+        out: Shared(dx.as_mut_ptr()),
+        x,
+        y,
+        accumulate: false,
+        shortcut: None,
+    };
     ws.prepare();
     ws.sums.clear(padded);
     let rows = map.images * map.height;

@@ -10,6 +10,7 @@ mod engine;
 mod error;
 pub mod gpu;
 mod map;
+mod threads;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 

@@ -215,10 +215,17 @@ impl Engine {
     #[wasm_bindgen(getter)]
     pub fn adapter(&self) -> String {
         match &self.engine {
-            crate::Engine::Cpu(_) if cfg!(target_feature = "relaxed-simd") => {
-                "WebAssembly, relaxed SIMD".into()
+            crate::Engine::Cpu(_) => {
+                let relaxed = if cfg!(target_feature = "relaxed-simd") { "relaxed " } else { "" };
+                #[cfg(feature = "wasm-threads")]
+                let threads = match crate::threads::count() {
+                    1 => String::new(),
+                    n => format!(", {n} threads"),
+                };
+                #[cfg(not(feature = "wasm-threads"))]
+                let threads = "";
+                format!("WebAssembly, {relaxed}SIMD{threads}")
             }
-            crate::Engine::Cpu(_) => "WebAssembly, SIMD".into(),
             crate::Engine::Gpu(engine) => engine.gpu().name().into(),
         }
     }

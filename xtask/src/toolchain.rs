@@ -1,7 +1,8 @@
 //! Which Rust compiles to WebAssembly on this machine.
 //!
 //! In order: the Rust that runs now, if its WebAssembly target is installed; the same after `rustup target add`;
-//! Debian's and Ubuntu's packages, which bring the standard library as source, built here.
+//! Debian's and Ubuntu's packages, which bring the standard library as source, built here. Threads always want the standard
+//! library from source: the Rust that runs now, if it has that or rustup adds it; otherwise the packages.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,14 +21,19 @@ const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 const PACKAGED_RUSTC: &str = "/usr/bin/rustc";
 const PACKAGED_CARGO: &str = "/usr/bin/cargo";
 
-/// How long `rustup target add` may take before it counts as off line.
-const TARGET_ADD_LIMIT: Duration = Duration::from_secs(90);
+/// How long rustup may take to add something before it counts as off line.
+const RUSTUP_LIMIT: Duration = Duration::from_secs(90);
+
+/// What cargo is told to build the standard library too.
+const WITH_STD: [&str; 2] = ["-Z", "build-std=std,panic_abort"];
 
 /// A compiler for [`TARGET`].
 #[derive(Debug)]
 pub enum Toolchain {
     /// The Rust that runs now: it has the target's standard library.
     Installed,
+    /// The Rust that runs now, which builds the standard library too.
+    Source,
     /// Packaged Rust, which builds the standard library too; linked by the `rust-lld` named here.
     Packaged { linker: PathBuf },
 }
@@ -38,18 +44,29 @@ impl Toolchain {
         if has_target() {
             return Ok(Self::Installed);
         }
-        // Once packaged sources had to serve, asking the network again would make every start slow.
-        let packaged_before = project.wasm_target().join("packaged");
-        if !packaged_before.exists() && rustup_adds_target() && has_target() {
+        if !packaged_before(project).exists() && rustup_adds(["target", "add", TARGET]) && has_target() {
             return Ok(Self::Installed);
         }
+        Self::packaged(project)
+    }
+
+    /// Finds a compiler that builds the standard library too, as the linker's threads need it, or installs one.
+    pub fn find_source(project: &Project) -> Result<Self> {
+        let source = || has_source(rustc_says(&["--print", "sysroot"]));
+        let added = || {
+            !packaged_before(project).exists() && rustup_adds(["component", "add", "rust-src"]) && source()
+        };
+        if source() || added() { Ok(Self::Source) } else { Self::packaged(project) }
+    }
+
+    fn packaged(project: &Project) -> Result<Self> {
         if !packages_present() {
             install_packages()?;
         }
         let linker = rust_lld()?;
         fs::create_dir_all(project.wasm_target())?;
         fs::write(
-            &packaged_before,
+            packaged_before(project),
             "rustup had no WebAssembly target to offer; delete this file to ask it again\n",
         )?;
         Ok(Self::Packaged { linker })
@@ -59,6 +76,7 @@ impl Toolchain {
     pub fn describe(&self) -> &'static str {
         match self {
             Self::Installed => "the installed Rust",
+            Self::Source => "the installed Rust, standard library from source",
             Self::Packaged { .. } => "packaged Rust, standard library from source",
         }
     }
@@ -71,10 +89,16 @@ impl Toolchain {
                 command.args(["build", "--target", TARGET]);
                 command
             }
+            Self::Source => {
+                let mut command = cargo();
+                command.args(["build", "--target", TARGET]).args(WITH_STD).env("RUSTC_BOOTSTRAP", "1");
+                command
+            }
             Self::Packaged { linker } => {
                 let mut command = Command::new(PACKAGED_CARGO);
                 command
-                    .args(["build", "--target", TARGET, "-Z", "build-std=std,panic_abort"])
+                    .args(["build", "--target", TARGET])
+                    .args(WITH_STD)
                     .env("RUSTC", PACKAGED_RUSTC)
                     // Stable cargo takes -Z only so; it is what build-std needs.
                     .env("RUSTC_BOOTSTRAP", "1")
@@ -110,17 +134,27 @@ fn has_target() -> bool {
     })
 }
 
-fn rustup_adds_target() -> bool {
-    let child = Command::new("rustup").args(["target", "add", TARGET]).stdin(Stdio::null()).spawn();
+/// Where it is noted that packaged Rust had to serve: asking the network again would make every start slow.
+fn packaged_before(project: &Project) -> PathBuf {
+    project.wasm_target().join("packaged")
+}
+
+/// Whether a Rust has its standard library as source.
+fn has_source(sysroot: Option<String>) -> bool {
+    sysroot.is_some_and(|folder| Path::new(&folder).join("lib/rustlib/src/rust/library/std").is_dir())
+}
+
+fn rustup_adds(arguments: [&str; 3]) -> bool {
+    let child = Command::new("rustup").args(arguments).stdin(Stdio::null()).spawn();
     let Ok(mut child) = child else { return false };
-    println!("  asking rustup for {TARGET} ...");
+    println!("  asking rustup for {} ...", arguments[2]);
     let start = Instant::now();
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return status.success(),
-            Ok(None) if start.elapsed() < TARGET_ADD_LIMIT => thread::sleep(Duration::from_millis(100)),
+            Ok(None) if start.elapsed() < RUSTUP_LIMIT => thread::sleep(Duration::from_millis(100)),
             Ok(None) | Err(_) => {
-                println!("  rustup took more than {} s: going on without it", TARGET_ADD_LIMIT.as_secs());
+                println!("  rustup took more than {} s: going on without it", RUSTUP_LIMIT.as_secs());
                 let _ = child.kill();
                 let _ = child.wait();
                 return false;
@@ -130,10 +164,9 @@ fn rustup_adds_target() -> bool {
 }
 
 fn packages_present() -> bool {
-    let source = Command::new(PACKAGED_RUSTC).args(["--print", "sysroot"]).output().ok().map(|output| {
-        Path::new(String::from_utf8_lossy(&output.stdout).trim()).join("lib/rustlib/src/rust/library/std")
-    });
-    Path::new(PACKAGED_CARGO).exists() && source.is_some_and(|folder| folder.is_dir())
+    let sysroot = Command::new(PACKAGED_RUSTC).args(["--print", "sysroot"]).output().ok();
+    Path::new(PACKAGED_CARGO).exists()
+        && has_source(sysroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()))
 }
 
 fn install_packages() -> Result<()> {

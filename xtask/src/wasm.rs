@@ -11,11 +11,30 @@ use crate::project::Project;
 use crate::steps::{Done, Steps};
 use crate::toolchain::{TARGET, Toolchain};
 
-/// The engine is built twice, and the page takes the build its browser can read: a module that holds relaxed
-/// operations is refused whole by a browser without them, so one build cannot serve all.
-const BUILDS: [Build; 2] = [
-    Build { name: "simd", words: "128-bit SIMD", features: "+simd128" },
-    Build { name: "relaxed", words: "relaxed SIMD", features: "+simd128,+relaxed-simd" },
+/// The engine is built three times, and the page takes the build its browser can read: a module that holds relaxed
+/// operations is refused whole by a browser without them, and one with shared memory by a page that is not isolated from
+/// other origins, so one build cannot serve all.
+const BUILDS: [Build; 3] = [
+    Build { name: "simd", words: "128-bit SIMD", features: "+simd128", threads: false },
+    Build { name: "relaxed", words: "relaxed SIMD", features: "+simd128,+relaxed-simd", threads: false },
+    Build {
+        name: "threads",
+        words: "relaxed SIMD and threads",
+        features: "+simd128,+relaxed-simd,+atomics,+bulk-memory,+mutable-globals",
+        threads: true,
+    },
+];
+
+/// What the linker makes of a module whose threads share its memory: wasm-bindgen gives each its stack and its
+/// thread-local variables. Shared memory needs a limit; it is reserved, not used.
+const THREADS: [&str; 7] = [
+    "--shared-memory",
+    "--import-memory",
+    "--max-memory=1073741824",
+    "--export=__wasm_init_tls",
+    "--export=__tls_size",
+    "--export=__tls_align",
+    "--export=__tls_base",
 ];
 
 /// How many steps [`build`] tells.
@@ -25,12 +44,13 @@ struct Build {
     name: &'static str,
     words: &'static str,
     features: &'static str,
+    threads: bool,
 }
 
 /// Builds every variant into `web/src/engine/NAME/`.
 pub fn build(project: &Project, steps: &mut Steps) -> Result<()> {
-    let toolchain = Toolchain::find(project)?;
     for build in &BUILDS {
+        let toolchain = build.toolchain(project)?;
         let what = format!("Engine to WebAssembly, {} ({})", build.words, toolchain.describe());
         steps.step(&what, || build.run(project, &toolchain))?;
     }
@@ -39,11 +59,16 @@ pub fn build(project: &Project, steps: &mut Steps) -> Result<()> {
 
 /// Builds a test module for every variant, beside the engine's in its folders; says where they are.
 pub fn build_tests(project: &Project) -> Result<Vec<PathBuf>> {
-    let toolchain = Toolchain::find(project)?;
-    BUILDS.iter().map(|build| build.compile(project, &toolchain, "dvn-wasm-tests")).collect()
+    // Threads change nothing in what one of them computes.
+    let alone = BUILDS.iter().filter(|build| !build.threads);
+    alone.map(|build| build.compile(project, &build.toolchain(project)?, "dvn-wasm-tests")).collect()
 }
 
 impl Build {
+    fn toolchain(&self, project: &Project) -> Result<Toolchain> {
+        if self.threads { Toolchain::find_source(project) } else { Toolchain::find(project) }
+    }
+
     fn run(&self, project: &Project, toolchain: &Toolchain) -> Result<Done> {
         let module = self.compile(project, toolchain, "wasm-infer")?;
         let out = project.engine().join(self.name);
@@ -73,14 +98,19 @@ impl Build {
     fn compile(&self, project: &Project, toolchain: &Toolchain, package: &str) -> Result<PathBuf> {
         // A folder for each build: in a shared one they would push each other out at every start.
         let target_dir = project.wasm_target().join(self.name);
-        let status = toolchain
-            .cargo_build()
+        let mut flags = format!("-Ctarget-feature={}", self.features);
+        let mut cargo = toolchain.cargo_build();
+        if self.threads {
+            THREADS.iter().for_each(|argument| flags += &format!("\x1f-Clink-arg={argument}"));
+            cargo.args(["--features", "wasm-threads"]);
+        }
+        let status = cargo
             .args(["--package", package, "--lib", "--profile", "wasm"])
             .arg("--target-dir")
             .arg(&target_dir)
             // Whatever flags the user has for native code, they are not meant for this target.
             .env_remove("RUSTFLAGS")
-            .env("CARGO_ENCODED_RUSTFLAGS", format!("-Ctarget-feature={}", self.features))
+            .env("CARGO_ENCODED_RUSTFLAGS", flags)
             .current_dir(project.root())
             .status()
             .context("cargo could not be started")?;

@@ -1,6 +1,6 @@
 //! Reading a tensor with batch norm's part worked out on the way.
 
-use super::load;
+use super::{Training, load};
 use crate::operands::{Activation, Gradient};
 use crate::parallel::Shared;
 use crate::simd::Simd;
@@ -33,6 +33,7 @@ pub(crate) struct PlainLoad(pub Shared);
 /// `relu(scale * y + shift)`
 #[derive(Clone, Copy)]
 pub(crate) struct NormReluLoad<'a> {
+    _training: Training,
     y: &'a [f32],
     scale: &'a [f32],
     shift: &'a [f32],
@@ -41,6 +42,7 @@ pub(crate) struct NormReluLoad<'a> {
 /// `a * g + b * y + c`
 #[derive(Clone, Copy)]
 pub(crate) struct NormGradientLoad<'a> {
+    _training: Training,
     g: &'a [f32],
     y: &'a [f32],
     a: &'a [f32],
@@ -69,7 +71,9 @@ impl<'a> Source<'a> {
     pub(crate) fn activation(activation: Activation<'a>) -> Source<'a> {
         match activation {
             Activation::Plain(x) => Source::plain(x),
-            Activation::NormRelu { y, scale, shift } => Source::NormRelu(NormReluLoad { y, scale, shift }),
+            Activation::NormRelu { y, scale, shift } => {
+                Source::NormRelu(NormReluLoad { _training: Training::here(), y, scale, shift })
+            }
         }
     }
 
@@ -77,9 +81,14 @@ impl<'a> Source<'a> {
     pub(crate) fn gradient(gradient: Gradient<'a>) -> Source<'a> {
         match gradient.norm {
             None => Source::plain(gradient.g),
-            Some(n) => {
-                Source::NormGradient(NormGradientLoad { g: gradient.g, y: n.y, a: n.a, b: n.b, c: n.c })
-            }
+            Some(n) => Source::NormGradient(NormGradientLoad {
+                _training: Training::here(),
+                g: gradient.g,
+                y: n.y,
+                a: n.a,
+                b: n.b,
+                c: n.c,
+            }),
         }
     }
 

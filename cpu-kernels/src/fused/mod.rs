@@ -14,6 +14,26 @@ pub(crate) use store::{
 
 use crate::simd::Simd;
 
+/// Held by whatever only training does. Without the feature `training` there is none, and the compiler leaves all of that
+/// out.
+#[cfg(feature = "training")]
+#[derive(Clone, Copy)]
+pub(crate) struct Training;
+/// As above.
+#[cfg(not(feature = "training"))]
+#[derive(Clone, Copy)]
+pub(crate) enum Training {}
+
+impl Training {
+    /// Training, if it is here.
+    pub(crate) fn here() -> Training {
+        #[cfg(feature = "training")]
+        return Training;
+        #[cfg(not(feature = "training"))]
+        panic!("this needs the feature `training`");
+    }
+}
+
 /// Reads a vector, or with `PART` its first `lanes`.
 ///
 /// # Safety

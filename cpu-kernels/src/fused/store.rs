@@ -2,7 +2,7 @@
 
 use super::carry::Carry;
 use super::load::coefficients;
-use super::{load, store};
+use super::{Training, load, store};
 use crate::operands::{Shortcut, ShortcutGradient, Span};
 use crate::parallel::Shared;
 use crate::simd::Simd;
@@ -79,7 +79,7 @@ impl Sink<'_> {
         const NONE: *const f32 = std::ptr::null();
         match self {
             Sink::Plain(PlainStore(out)) => [out.0, NONE, NONE],
-            Sink::Statistics(StatisticsStore(out)) => [out.0, NONE, NONE],
+            Sink::Statistics(StatisticsStore(out, _)) => [out.0, NONE, NONE],
             Sink::Inference(s) => [s.out.0, NONE, NONE],
             Sink::Shortcut(s) => [s.inference.out.0, NONE, NONE],
             Sink::MaskNormRelu(s) => [s.out.0, s.y.as_ptr(), NONE],
@@ -94,7 +94,7 @@ pub(crate) struct PlainStore(pub(crate) Shared);
 
 /// The value as it is; sums of it and of its square.
 #[derive(Clone, Copy)]
-pub(crate) struct StatisticsStore(pub(crate) Shared);
+pub(crate) struct StatisticsStore(pub(crate) Shared, pub(crate) Training);
 
 /// `scale * v + shift`, with a ReLU or not.
 #[derive(Clone, Copy)]
@@ -115,6 +115,7 @@ pub(crate) struct ShortcutStore<'a> {
 /// `v` where `scale * y + shift > 0`; sums of it and of its product with `y`.
 #[derive(Clone, Copy)]
 pub(crate) struct MaskNormReluStore<'a> {
+    pub(crate) training: Training,
     pub(crate) out: Shared,
     pub(crate) y: &'a [f32],
     pub(crate) scale: &'a [f32],
@@ -124,6 +125,7 @@ pub(crate) struct MaskNormReluStore<'a> {
 /// `v + out + shortcut` where `x > 0`; sums of it and of its product with `y`.
 #[derive(Clone, Copy)]
 pub(crate) struct MaskJoinStore<'a> {
+    pub(crate) training: Training,
     pub(crate) out: Shared,
     pub(crate) x: &'a [f32],
     pub(crate) y: &'a [f32],

@@ -7,6 +7,12 @@ import { spotKey } from "../state.ts";
 import { Kernels } from "./Kernels.tsx";
 import { Scroll } from "./Scroll.tsx";
 
+const BUILDS = {
+  simd: "WebAssembly, 128-bit SIMD",
+  relaxed: "WebAssembly, relaxed SIMD",
+  threads: "WebAssembly, relaxed SIMD, threads",
+};
+
 export function Details({ app }: { app: App }) {
   const { info, engine, memory } = app.state;
   const [copied, setCopied] = useState("");
@@ -27,7 +33,7 @@ export function Details({ app }: { app: App }) {
     ["Model", `${info.name} (${info.backbone}, ${info.units.length} units)`],
     ["Engine", engine ? `${engine.kind === "webgpu" ? "WebGPU" : "CPU"}, ${engine.adapter}` : "–"],
     ...(engine?.detail ? [["Why not WebGPU", engine.detail] as [string, string]] : []),
-    ["Build", engine ? `WebAssembly, ${engine.build === "relaxed" ? "relaxed SIMD" : "128-bit SIMD"}` : "–"],
+    ["Build", engine ? BUILDS[engine.build] : "–"],
     ["Weights in memory", `${bytes(memory.bytes)} in ${memory.files.length} files`],
     ["Intermediate results, one picture", bytes(maps)],
     ["The engine's own memory (WebAssembly)", bytes(memory.heapBytes)],

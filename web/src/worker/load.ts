@@ -1,6 +1,7 @@
-// Chooses the WebAssembly build that this browser can read.
+// Loads the best WebAssembly build of the engine that this browser can run here.
 
 import type { Surface } from "./surface.ts";
+import { startWorkers } from "./threads.ts";
 
 // A module with one function that holds one relaxed operation (i8x16.relaxed_swizzle of two constants): a
 // browser without relaxed SIMD does not validate it.
@@ -9,20 +10,72 @@ const RELAXED = new Uint8Array([
   253, 15, 253, 128, 2, 11,
 ]);
 
-/** The better of the two builds for this browser. */
-export function bestBuild(): "simd" | "relaxed" {
-  return WebAssembly.validate(RELAXED) ? "relaxed" : "simd";
+/** More threads than these have too little to do each, and each has memory of its own. */
+const MOST_THREADS = 8;
+
+/** Loads the engine. */
+export async function loadEngine(): Promise<Surface> {
+  if (!WebAssembly.validate(RELAXED)) return loadSimd();
+  const threads = Math.min(navigator.hardwareConcurrency, MOST_THREADS);
+  // Memory that threads share is only given to a page that its server isolates from other origins.
+  if (!crossOriginIsolated || threads < 2) return loadRelaxed();
+  try {
+    return await loadThreads(threads);
+  } catch (error) {
+    console.warn("The engine does without threads.", error);
+    return loadRelaxed();
+  }
 }
 
-/** Loads a build of the engine. */
-export async function loadEngine(build: "simd" | "relaxed"): Promise<Surface> {
-  const [module, address] = await (build === "relaxed"
-    ? Promise.all([
-        import("../engine/relaxed/wasm_infer.js"),
-        import("../engine/relaxed/wasm_infer_bg.wasm?url"),
-      ])
-    : Promise.all([import("../engine/simd/wasm_infer.js"), import("../engine/simd/wasm_infer_bg.wasm?url")]));
-  const { memory } = await module.default({ module_or_path: new URL(address.default, import.meta.url) });
+async function loadSimd(): Promise<Surface> {
+  const [module, address] = await Promise.all([
+    import("../engine/simd/wasm_infer.js"),
+    import("../engine/simd/wasm_infer_bg.wasm?url"),
+  ]);
+  const { memory } = await module.default({ module_or_path: resolved(address.default) });
   const { Model, Engine, resize } = module;
-  return { Model, Engine, resize, heapBytes: () => memory.buffer.byteLength };
+  return { build: "simd", Model, Engine, resize, heapBytes: () => memory.buffer.byteLength };
+}
+
+async function loadRelaxed(): Promise<Surface> {
+  const [module, address] = await Promise.all([
+    import("../engine/relaxed/wasm_infer.js"),
+    import("../engine/relaxed/wasm_infer_bg.wasm?url"),
+  ]);
+  const { memory } = await module.default({ module_or_path: resolved(address.default) });
+  const { Model, Engine, resize } = module;
+  return { build: "relaxed", Model, Engine, resize, heapBytes: () => memory.buffer.byteLength };
+}
+
+async function loadThreads(threads: number): Promise<Surface> {
+  const [module, address] = await Promise.all([
+    import("../engine/threads/wasm_infer.js"),
+    import("../engine/threads/wasm_infer_bg.wasm?url"),
+  ]);
+  const code = await WebAssembly.compileStreaming(fetch(resolved(address.default)));
+  const { memory } = await module.default({ module_or_path: code });
+  const { Model, Engine, resize } = module;
+  let started: Promise<void> | undefined;
+  // The workers come with the first engine that needs them.
+  const start = () => {
+    started ??= startWorkers(threads, { code, memory })
+      .then(() => module.startThreads(threads))
+      .catch((error) => console.warn("The engine runs on one thread.", error));
+    return started;
+  };
+  const cpu = async (model: Parameters<typeof Engine.cpu>[0]) => {
+    await start();
+    return Engine.cpu(model);
+  };
+  return {
+    build: "threads",
+    Model,
+    Engine: { webgpu: Engine.webgpu, cpu },
+    resize,
+    heapBytes: () => memory.buffer.byteLength,
+  };
+}
+
+function resolved(address: string): URL {
+  return new URL(address, import.meta.url);
 }

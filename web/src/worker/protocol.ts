@@ -1,7 +1,7 @@
 // The messages between the page and its worker: a request has an id, and gets one result or one error with the
 // same id; in between and on its own the worker tells events.
 
-import type { KernelReport, ModelInfo } from "./surface.ts";
+import type { Build, KernelReport, ModelInfo } from "./surface.ts";
 
 export type EngineKind = "webgpu" | "cpu";
 export type EngineWish = "auto" | EngineKind;
@@ -17,7 +17,7 @@ export interface EngineChoice {
   /** What the system said about it, for engineers. */
   detail: string;
   /** The WebAssembly build in use. */
-  build: "simd" | "relaxed";
+  build: Build;
 }
 
 /** A picture as the network sees it. */

@@ -92,7 +92,6 @@ function around(change: Partial<Surroundings> = {}): Surroundings {
   };
   return {
     surface,
-    build: "simd",
     store,
     hasGpu: true,
     record: undefined,
@@ -124,6 +123,7 @@ beforeEach(() => {
   kernels = [];
   server = new Map(FILES.map((file) => [file, new Uint8Array([1, 2, 3])]));
   surface = {
+    build: "simd",
     Model: { parse: () => model },
     Engine: {
       webgpu: async () => new FakeEngine("webgpu", "A GPU"),

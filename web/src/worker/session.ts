@@ -21,7 +21,6 @@ const LONGEST = 1500;
 
 export interface Surroundings {
   surface: Surface;
-  build: "simd" | "relaxed";
   store: ShardStore;
   /** Whether the browser offers WebGPU at all. */
   hasGpu: boolean;
@@ -258,7 +257,7 @@ async function makeEngine(
       software: engine.software,
       why,
       detail,
-      build: around.build,
+      build: around.surface.build,
     },
   ];
   if (wish === "cpu") return done(await Engine.cpu(model), "");

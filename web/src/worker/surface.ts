@@ -98,8 +98,12 @@ export interface Engine {
   free(): void;
 }
 
+/** The WebAssembly builds: with plain SIMD, with relaxed SIMD, with that and threads. */
+export type Build = "simd" | "relaxed" | "threads";
+
 /** The module, loaded and ready. */
 export interface Surface {
+  build: Build;
   Model: { parse(json: string): Model };
   Engine: { webgpu(model: Model, record?: string): Promise<Engine>; cpu(model: Model): Promise<Engine> };
   resize(pixels: Uint8Array, width: number, height: number, channels: number, size: number): Uint8Array;

@@ -1,17 +1,17 @@
-// The worker's end of the protocol: answers requests one after the other.
+// The worker's end of the protocol: answers requests one after the other. Or one of the engine's threads.
 
-import { bestBuild, loadEngine } from "./load.ts";
+import { loadEngine } from "./load.ts";
 import { see } from "./pictures.ts";
 import { Fault, type FromWorker, type RequestKind, type Requests, type ToWorker } from "./protocol.ts";
 import { Session } from "./session.ts";
 import { browserStore, fetchText } from "./shards.ts";
 import type { Surface } from "./surface.ts";
+import { beThread, type Shared, THREAD } from "./threads.ts";
 
 /** A description longer than this is no model's. */
 const LONGEST_DESCRIPTION = 4e6;
 
 const post = (message: FromWorker) => postMessage(message);
-const build = bestBuild();
 const running = new Map<number, AbortController>();
 let surface: Promise<Surface> | undefined;
 let session: Session | undefined;
@@ -37,7 +37,6 @@ const handlers: { [K in RequestKind]: Handler<K> } = {
     session = await Session.open(
       {
         surface: module,
-        build,
         store: browserStore(),
         hasGpu: "gpu" in navigator,
         record,
@@ -79,7 +78,7 @@ function opened(): Session {
 }
 
 function engineModule(): Promise<Surface> {
-  surface ??= loadEngine(build).catch((error) => {
+  surface ??= loadEngine().catch((error) => {
     surface = undefined;
     throw new Fault("engine", `The engine could not be loaded: ${Fault.of(error).message}`);
   });
@@ -101,7 +100,7 @@ async function answer(message: Exclude<ToWorker, { kind: "cancel" }>): Promise<v
   }
 }
 
-self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
+function receive({ data }: MessageEvent<ToWorker>): void {
   if (data.kind === "cancel") {
     running.get(data.id)?.abort();
     return;
@@ -110,4 +109,7 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
   // Pictures are decoded beside whatever runs; all else waits its turn, for there is one engine.
   if (data.kind === "see") void answer(data);
   else last = last.then(() => answer(data));
-});
+}
+
+if (self.name === THREAD) self.onmessage = ({ data }: MessageEvent<Shared>) => void beThread(data);
+else self.onmessage = receive;
