@@ -3,7 +3,8 @@
 /** What page/page.js is told of each engine. */
 export const ENGINES = {
   webgpu: { library: "dvn", backend: "webgpu" },
-  cpu: { library: "dvn", backend: "cpu" },
+  cpu: { library: "dvn", backend: "cpu", threads: 1 },
+  "cpu-threads": { library: "dvn", backend: "cpu", threads: "all", worker: true },
   "ort-webgpu": { library: "onnxruntime", backend: "webgpu" },
   "ort-wasm-1": { library: "onnxruntime", backend: "wasm", threads: 1 },
   "ort-wasm": { library: "onnxruntime", backend: "wasm", threads: "all" },
@@ -48,7 +49,7 @@ export class Run {
   /** Calls a function of page/page.js that takes about `seconds`. */
   call(what, argument, seconds = 0) {
     const work = this.#page.evaluate(
-      ([what, argument]) => globalThis.bench[what](argument),
+      ([what, argument]) => globalThis.bench.call(what, argument),
       [what, argument],
     );
     return within(PATIENCE + seconds, work);

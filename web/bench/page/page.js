@@ -21,6 +21,9 @@ let engine;
 let input;
 let count;
 
+/** A worker that does all of this in place of the page. */
+let worker;
+
 /** Every memory of every WebAssembly module on this page. */
 const memories = new Set();
 for (const name of ["instantiate", "instantiateStreaming"]) {
@@ -106,4 +109,34 @@ function noise(images, size) {
   });
 }
 
-globalThis.bench = { start, change, warmUp, turn, memory };
+/** Calls one of these functions in a worker, where threads may be waited for. */
+function inWorker(what, argument) {
+  worker ??= new Worker("/page/page.js", { type: "module" });
+  return new Promise((done, failed) => {
+    worker.onmessage = ({ data }) => (data.error ? failed(new Error(data.error)) : done(data.result));
+    worker.onerror = (event) => failed(new Error(event.message || "the worker could not be loaded"));
+    worker.postMessage([what, argument]);
+  });
+}
+
+const own = { start, change, warmUp, turn, memory };
+
+if (globalThis.document) {
+  globalThis.bench = {
+    async call(what, argument) {
+      if (what !== "start" || !argument.worker)
+        return worker ? inWorker(what, argument) : own[what](argument);
+      const begin = performance.now();
+      const started = await inWorker(what, argument);
+      return { ...started, firstMs: performance.now() - begin };
+    },
+  };
+} else {
+  globalThis.onmessage = async ({ data: [what, argument] }) => {
+    try {
+      postMessage({ result: await own[what](argument) });
+    } catch (error) {
+      postMessage({ error: String(error.message ?? error) });
+    }
+  };
+}

@@ -34,7 +34,7 @@ async function loadSimd(): Promise<Surface> {
   ]);
   const { memory } = await module.default({ module_or_path: resolved(address.default) });
   const { Model, Engine, resize } = module;
-  return { build: "simd", Model, Engine, resize, heapBytes: () => memory.buffer.byteLength };
+  return { build: "simd", Model, Engine, resize, startThreads, heapBytes: () => memory.buffer.byteLength };
 }
 
 async function loadRelaxed(): Promise<Surface> {
@@ -44,7 +44,7 @@ async function loadRelaxed(): Promise<Surface> {
   ]);
   const { memory } = await module.default({ module_or_path: resolved(address.default) });
   const { Model, Engine, resize } = module;
-  return { build: "relaxed", Model, Engine, resize, heapBytes: () => memory.buffer.byteLength };
+  return { build: "relaxed", Model, Engine, resize, startThreads, heapBytes: () => memory.buffer.byteLength };
 }
 
 async function loadThreads(threads: number): Promise<Surface> {
@@ -56,25 +56,17 @@ async function loadThreads(threads: number): Promise<Surface> {
   const { memory } = await module.default({ module_or_path: code });
   const { Model, Engine, resize } = module;
   let started: Promise<void> | undefined;
-  // The workers come with the first engine that needs them.
-  const start = () => {
+  const startThreads = () => {
     started ??= startWorkers(threads, { code, memory })
       .then(() => module.startThreads(threads))
       .catch((error) => console.warn("The engine runs on one thread.", error));
     return started;
   };
-  const cpu = async (model: Parameters<typeof Engine.cpu>[0]) => {
-    await start();
-    return Engine.cpu(model);
-  };
-  return {
-    build: "threads",
-    Model,
-    Engine: { webgpu: Engine.webgpu, cpu },
-    resize,
-    heapBytes: () => memory.buffer.byteLength,
-  };
+  return { build: "threads", Model, Engine, resize, startThreads, heapBytes: () => memory.buffer.byteLength };
 }
+
+/** Where a build has no threads. */
+async function startThreads(): Promise<void> {}
 
 function resolved(address: string): URL {
   return new URL(address, import.meta.url);

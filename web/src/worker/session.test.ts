@@ -22,7 +22,7 @@ class FakeEngine implements Engine {
 
   constructor(
     readonly kind: "webgpu" | "cpu",
-    readonly adapter: string,
+    public adapter: string,
     readonly software = false,
   ) {
     FakeEngine.made.push(this);
@@ -124,6 +124,7 @@ beforeEach(() => {
   server = new Map(FILES.map((file) => [file, new Uint8Array([1, 2, 3])]));
   surface = {
     build: "simd",
+    startThreads: async () => {},
     Model: { parse: () => model },
     Engine: {
       webgpu: async () => new FakeEngine("webgpu", "A GPU"),
@@ -295,6 +296,29 @@ describe("which engine", () => {
     expect((await open()).choice.detail).toBe("the driver is blocked");
     surface.Engine.webgpu = async () => new FakeEngine("webgpu", "SwiftShader", true);
     expect((await open()).choice).toMatchObject({ kind: "cpu", why: expect.stringContaining("SwiftShader") });
+  });
+
+  test("the CPU's threads start after the first answer, and the page is told", async () => {
+    let starts = 0;
+    surface.startThreads = async () => {
+      starts += 1;
+      for (const engine of FakeEngine.made) engine.adapter = "two threads";
+    };
+    const session = await open({}, "cpu");
+    expect(session.choice.adapter).toBe("one thread");
+    expect(starts).toBe(0);
+    await session.run({ task: 0, level: 1 }, new Uint8Array(), 1);
+    await session.time({ task: 0, level: 1 }, new Uint8Array());
+    expect(engines.map((choice) => choice.adapter)).toEqual(["two threads"]);
+    session.close();
+  });
+
+  test("the GPU needs no threads of the CPU", async () => {
+    surface.startThreads = async () => {
+      throw new Error("not asked for");
+    };
+    const session = await open();
+    expect(await session.run({ task: 0, level: 1 }, new Uint8Array(), 1)).toEqual(new Float32Array([1]));
   });
 
   test("what the visitor asks for", async () => {

@@ -43,6 +43,7 @@ export class Session {
   /** Devices lost so far. */
   private losses = 0;
   private toldKernels = "";
+  private closed = false;
 
   private constructor(
     private readonly around: Surroundings,
@@ -80,15 +81,19 @@ export class Session {
 
   /** Runs pictures through a level, which is loaded for it if it is not resident. */
   async run(spot: Spot, rgb: Uint8Array, images: number, signal?: AbortSignal): Promise<Float32Array> {
-    return this.attempt(spot, signal, async () => {
+    const probabilities = await this.attempt(spot, signal, async () => {
       const probabilities = await this.engine.run(spot.task, spot.level, rgb, images);
       this.tellKernels(spot);
       return probabilities;
     });
+    // Not before: the first answer would have to wait for them.
+    void this.startThreads();
+    return probabilities;
   }
 
   /** Times one picture through a level: the first run warms up and does not count. */
   async time(spot: Spot, rgb: Uint8Array, signal?: AbortSignal): Promise<number[]> {
+    await this.startThreads();
     return this.attempt(spot, signal, async () => {
       const start = performance.now();
       await this.engine.run(spot.task, spot.level, rgb, 1);
@@ -105,8 +110,19 @@ export class Session {
   }
 
   close(): void {
+    this.closed = true;
     this.engine.free();
     this.model.free();
+  }
+
+  /** Has the CPU engine run on all its threads from now on, and tells so. */
+  private async startThreads(): Promise<void> {
+    const { engine } = this;
+    if (engine.kind !== "cpu") return;
+    await this.around.surface.startThreads();
+    if (this.closed || engine !== this.engine || engine.adapter === this.choice.adapter) return;
+    this.choice = { ...this.choice, adapter: engine.adapter };
+    this.around.engine(this.choice);
   }
 
   /** Does some work on a level, once more on a new engine when the first one's device was lost. */

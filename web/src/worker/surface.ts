@@ -107,6 +107,8 @@ export interface Surface {
   Model: { parse(json: string): Model };
   Engine: { webgpu(model: Model, record?: string): Promise<Engine>; cpu(model: Model): Promise<Engine> };
   resize(pixels: Uint8Array, width: number, height: number, channels: number, size: number): Uint8Array;
+  /** Starts the CPU engine's threads, once. Until then, where they fail and where there are none it runs on one. */
+  startThreads(): Promise<void>;
   /** Bytes of the module's own memory. It only ever grows. */
   heapBytes(): number;
 }

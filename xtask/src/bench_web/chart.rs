@@ -74,7 +74,7 @@ fn draw(report: &Report) -> Result<String, Box<dyn std::error::Error>> {
 fn color(engine: Engine) -> RGBColor {
     match engine {
         Engine::Webgpu => RGBColor(86, 180, 233),
-        Engine::Cpu => RGBColor(0, 114, 178),
+        Engine::Cpu | Engine::CpuThreads => RGBColor(0, 114, 178),
         Engine::OrtWebgpu => RGBColor(230, 159, 0),
         Engine::OrtWasm1 | Engine::OrtWasm => RGBColor(213, 94, 0),
         Engine::TfjsWebgpu => RGBColor(240, 228, 66),

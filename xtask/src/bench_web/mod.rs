@@ -71,6 +71,8 @@ pub enum Engine {
     Webgpu,
     /// Ours, CPU, one thread
     Cpu,
+    /// Ours, CPU, as many threads as the machine has
+    CpuThreads,
     /// onnxruntime-web, WebGPU
     OrtWebgpu,
     /// onnxruntime-web, WebAssembly, one thread
@@ -94,7 +96,8 @@ impl Engine {
     fn ours(self) -> Self {
         match self {
             Self::Webgpu | Self::OrtWebgpu | Self::TfjsWebgpu => Self::Webgpu,
-            Self::Cpu | Self::OrtWasm1 | Self::OrtWasm | Self::TfjsWasm => Self::Cpu,
+            Self::Cpu | Self::OrtWasm1 | Self::TfjsWasm => Self::Cpu,
+            Self::CpuThreads | Self::OrtWasm => Self::CpuThreads,
         }
     }
 }
@@ -124,7 +127,7 @@ pub fn check(project: &Project) -> Result<Counts> {
         #[command(flatten)]
         bench: BenchWeb,
     }
-    let engines = "cpu,ort-wasm-1,tfjs-wasm";
+    let engines = "cpu,cpu-threads,ort-wasm-1,tfjs-wasm";
     let line =
         "bench-web --backbone wrn-8-1 --levels 1 --batches 2 --warm-up 0 --rounds 1 --turn 0 --engines";
     let Line { bench } = Line::try_parse_from(line.split(' ').chain([engines]))?;
