@@ -23,11 +23,19 @@ async function look(options) {
   await first.close();
   const [task] = model.tasks;
   const level = task.levels.length;
-  const { page, errors, close } = await open(browser, `#engine=cpu&task=${task.name}&level=${level}`, options);
+  const { page, errors, close } = await open(
+    browser,
+    `#engine=cpu&task=${task.name}&level=${level}`,
+    options,
+  );
   const seen = { said: await said(page, task.name, level), errors };
   seen.isolated = await page.evaluate(() => crossOriginIsolated);
   // Threads start after the first answer, and a level is timed once they are there.
-  await page.locator("#view-details tbody tr").nth(level - 1).filter({ hasText: /\d ms/ }).waitFor();
+  await page
+    .locator("#view-details tbody tr")
+    .nth(level - 1)
+    .filter({ hasText: /\d ms/ })
+    .waitFor();
   seen.engine = await page.getByTestId("engine-line").textContent();
   await close();
   return seen;
@@ -45,12 +53,13 @@ test("threads where memory can be shared; the same answers without", async (t) =
       page.context().route(
         (url) => url.pathname === "/",
         async (route) => {
-        const response = await route.fetch();
-        const headers = response.headers();
-        delete headers["cross-origin-opener-policy"];
-        delete headers["cross-origin-embedder-policy"];
-        await route.fulfill({ response, headers });
-      }),
+          const response = await route.fetch();
+          const headers = response.headers();
+          delete headers["cross-origin-opener-policy"];
+          delete headers["cross-origin-embedder-policy"];
+          await route.fulfill({ response, headers });
+        },
+      ),
   });
   assert.ok(!plain.isolated);
   assert.doesNotMatch(plain.engine, /threads/);
