@@ -7,7 +7,7 @@
 //!
 //! Stride 1 is done by Winograd's F(4x4, 3x3), stride 2 by parity (25 products for 36), anything else and images directly.
 //! All of it is generic over the instruction set, which [`Workspace::new`] chooses at run time, and shared out over rayon's
-//! current threads where the feature `threads` is on. Without the feature `training` there is inference only, at a third of
+//! current threads where the feature `threads` is on, or over a [`team`] where `workers` is. Without the feature `training` there is inference only, at a third of
 //! the code: no gradients, no [`Output::Statistics`], and no [`Input`] but the plain one.
 //!
 //! # Panics
@@ -30,6 +30,8 @@ mod product;
 mod shape;
 mod simd;
 mod strided;
+#[cfg(any(feature = "workers", test))]
+pub mod team;
 mod transformed;
 mod turn;
 mod winograd;
@@ -43,6 +45,7 @@ pub use operands::{
 pub use ops::forward;
 #[cfg(feature = "training")]
 pub use ops::{input_gradient, join, weight_gradient};
+pub use parallel::threads;
 pub use peak::multiply_adds;
 pub use pool::average_pool;
 #[cfg(feature = "training")]

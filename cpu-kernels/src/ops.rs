@@ -134,11 +134,11 @@ pub fn input_gradient(
     let (sink, sums) = match store {
         InputGradient::Plain => (Sink::Plain(PlainStore(out)), None),
         InputGradient::MaskNormRelu { y, scale, shift, sums } => (
-            Sink::MaskNormRelu(MaskNormReluStore { training: Training::here(), out, y, scale, shift }),
+            Sink::MaskNormRelu(MaskNormReluStore { _training: Training::here(), out, y, scale, shift }),
             Some(sums),
         ),
         InputGradient::MaskJoin { x, y, sums, accumulate, shortcut } => (
-            Sink::MaskJoin(MaskJoinStore { training: Training::here(), out, x, y, accumulate, shortcut }),
+            Sink::MaskJoin(MaskJoinStore { _training: Training::here(), out, x, y, accumulate, shortcut }),
             Some(sums),
         ),
     };

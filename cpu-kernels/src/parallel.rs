@@ -10,10 +10,12 @@ use std::ops::Range;
 const JOBS: usize = 4;
 
 /// Threads that work can be shared out over.
-pub(crate) fn threads() -> usize {
+pub fn threads() -> usize {
     #[cfg(feature = "threads")]
     return rayon::current_num_threads();
-    #[cfg(not(feature = "threads"))]
+    #[cfg(all(feature = "workers", not(feature = "threads")))]
+    return crate::team::TEAM.size();
+    #[cfg(not(any(feature = "threads", feature = "workers")))]
     1
 }
 
@@ -49,7 +51,7 @@ pub(crate) fn share<J: Send, W: Send>(
     jobs: impl ExactSizeIterator<Item = J> + Send,
     f: impl Fn(J, &mut W) + Sync + Send,
 ) {
-    #[cfg(feature = "threads")]
+    #[cfg(any(feature = "threads", feature = "workers"))]
     if workers.len() > 1 && jobs.len() > 1 {
         use std::sync::Mutex;
         let n = workers.len();
@@ -69,7 +71,13 @@ pub(crate) fn share<J: Send, W: Send>(
     }
 }
 
-/// Calls `f` so many times, on as many threads as are free.
+/// Calls `f` up to so many times, on as many threads as are free; once at least.
+#[cfg(all(feature = "workers", not(feature = "threads")))]
+fn at_once(calls: usize, f: &(dyn Fn() + Sync)) {
+    crate::team::TEAM.run(calls, f);
+}
+
+/// As above.
 #[cfg(feature = "threads")]
 fn at_once(calls: usize, f: &(dyn Fn() + Sync)) {
     if calls == 1 {

@@ -92,7 +92,7 @@ pub fn average_pool_gradient(
     let isa = ws.isa();
     let padded = map.channels.next_multiple_of(isa.lanes());
     let store = MaskJoinStore {
-        training: Training::here(),
+        _training: Training::here(),
         out: Shared(dx.as_mut_ptr()),
         x,
         y,

@@ -35,6 +35,11 @@ pub(crate) struct Part {
     pub(crate) weights: Buffer,
 }
 
+impl Part {
+    const BUFFERS: [fn(&mut Part) -> &mut Buffer; 4] =
+        [|p| &mut p.inputs, |p| &mut p.outputs, |p| &mut p.line, |p| &mut p.weights];
+}
+
 impl Workspace {
     /// An empty one for the fastest instruction set of this processor.
     pub fn new() -> Workspace {
@@ -83,11 +88,16 @@ impl Workspace {
         if short { Isa::Avx2 } else { self.isa }
     }
 
-    /// Makes a part for each thread at least.
+    /// Makes a part for each thread at least, and each as large as the largest: which thread does which job is chance, and
+    /// when memory is allocated shall not be.
     pub(crate) fn prepare(&mut self) {
         let n = parallel::threads();
         if self.parts.len() < n {
             self.parts.resize_with(n, Part::default);
+        }
+        for buffer in Part::BUFFERS {
+            let most = self.parts.iter_mut().map(|p| buffer(p).0.len()).max().unwrap_or(0);
+            self.parts.iter_mut().for_each(|p| _ = buffer(p).get(16 * most));
         }
     }
 }

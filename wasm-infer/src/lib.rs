@@ -10,7 +10,6 @@ mod engine;
 mod error;
 pub mod gpu;
 mod map;
-mod threads;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 

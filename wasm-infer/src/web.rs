@@ -217,13 +217,10 @@ impl Engine {
         match &self.engine {
             crate::Engine::Cpu(_) => {
                 let relaxed = if cfg!(target_feature = "relaxed-simd") { "relaxed " } else { "" };
-                #[cfg(feature = "wasm-threads")]
-                let threads = match crate::threads::count() {
+                let threads = match cpu_kernels::threads() {
                     1 => String::new(),
                     n => format!(", {n} threads"),
                 };
-                #[cfg(not(feature = "wasm-threads"))]
-                let threads = "";
                 format!("WebAssembly, {relaxed}SIMD{threads}")
             }
             crate::Engine::Gpu(engine) => engine.gpu().name().into(),
@@ -336,6 +333,20 @@ pub fn resize(
     size: usize,
 ) -> Result<Vec<u8>, JsError> {
     dvn::pixels::resize(pixels, width, height, channels, size).map_err(js)
+}
+
+/// From now on the CPU engine has so many threads besides the caller's. As many workers must call `work`, or be about to.
+#[cfg(feature = "wasm-threads")]
+#[wasm_bindgen(js_name = startThreads)]
+pub fn start_threads(helpers: usize) {
+    cpu_kernels::team::set_helpers(helpers);
+}
+
+/// Works as one of the CPU engine's threads; never returns.
+#[cfg(feature = "wasm-threads")]
+#[wasm_bindgen]
+pub fn work() {
+    cpu_kernels::team::help();
 }
 
 fn origin_name(origin: Origin) -> &'static str {

@@ -115,7 +115,7 @@ pub(crate) struct ShortcutStore<'a> {
 /// `v` where `scale * y + shift > 0`; sums of it and of its product with `y`.
 #[derive(Clone, Copy)]
 pub(crate) struct MaskNormReluStore<'a> {
-    pub(crate) training: Training,
+    pub(crate) _training: Training,
     pub(crate) out: Shared,
     pub(crate) y: &'a [f32],
     pub(crate) scale: &'a [f32],
@@ -125,7 +125,7 @@ pub(crate) struct MaskNormReluStore<'a> {
 /// `v + out + shortcut` where `x > 0`; sums of it and of its product with `y`.
 #[derive(Clone, Copy)]
 pub(crate) struct MaskJoinStore<'a> {
-    pub(crate) training: Training,
+    pub(crate) _training: Training,
     pub(crate) out: Shared,
     pub(crate) x: &'a [f32],
     pub(crate) y: &'a [f32],

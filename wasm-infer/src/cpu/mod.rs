@@ -8,7 +8,7 @@ mod weights;
 
 use crate::checks::{check_input, check_shard};
 use crate::error::EngineError;
-use crate::{map, threads};
+use crate::map;
 use cpu_kernels::{
     FilterBlocks, Filters, Input, Map, Output, Run, Shape, Shortcut, Span, Workspace, average_pool, forward,
 };
@@ -37,8 +37,6 @@ struct Program {
     slots: Slots,
     shards: Vec<ShardId>,
     convs: Vec<Channels>,
-    /// Multiply-accumulates for one image.
-    macs: u64,
 }
 
 /// A batch is run so many images at a time: enough that transforming the weights counts for little.
@@ -167,11 +165,9 @@ impl CpuEngine {
         logits.clear();
         logits.reserve(images * plan.classes());
         let one = plan.tensors[0].elements();
-        threads::run(images as u64 * program.macs, || {
-            for part in input.chunks(one * program.images_at_once()) {
-                logits.extend_from_slice(self.run_part(&program, part, part.len() / one));
-            }
-        });
+        for part in input.chunks(one * program.images_at_once()) {
+            logits.extend_from_slice(self.run_part(&program, part, part.len() / one));
+        }
         Ok(())
     }
 
@@ -181,8 +177,7 @@ impl CpuEngine {
         }
         let plan = self.network.plan(task, level)?;
         let convs = plan.convs().map(Channels::new).collect();
-        let macs = plan.costs().macs;
-        let program = Arc::new(Program { slots: plan.slots(), shards: plan.shards(), convs, macs, plan });
+        let program = Arc::new(Program { slots: plan.slots(), shards: plan.shards(), convs, plan });
         self.programs.insert((task, level), program.clone());
         Ok(program)
     }

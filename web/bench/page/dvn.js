@@ -62,8 +62,8 @@ async function withThreads(count) {
   return {
     module,
     async start() {
-      await Promise.all(Array.from({ length: count }, () => threadWith(shared)));
-      module.startThreads(count);
+      await Promise.all(Array.from({ length: count - 1 }, () => threadWith(shared)));
+      module.startThreads(count - 1);
     },
   };
 }

@@ -57,8 +57,8 @@ async function loadThreads(threads: number): Promise<Surface> {
   const { Model, Engine, resize } = module;
   let started: Promise<void> | undefined;
   const startThreads = () => {
-    started ??= startWorkers(threads, { code, memory })
-      .then(() => module.startThreads(threads))
+    started ??= startWorkers(threads - 1, { code, memory })
+      .then(() => module.startThreads(threads - 1))
       .catch((error) => console.warn("The engine runs on one thread.", error));
     return started;
   };
