@@ -56,7 +56,12 @@ impl Toolchain {
         let added = || {
             !packaged_before(project).exists() && rustup_adds(["component", "add", "rust-src"]) && source()
         };
-        if source() || added() { Ok(Self::Source) } else { Self::packaged(project) }
+        if source() || added() {
+            return Ok(Self::Source);
+        }
+        Self::packaged(project).context(
+            "threads in WebAssembly need the standard library's source; with rustup: rustup component add rust-src",
+        )
     }
 
     fn packaged(project: &Project) -> Result<Self> {
