@@ -7,13 +7,13 @@
 //!
 //! Stride 1 is done by Winograd's F(4x4, 3x3), stride 2 by parity (25 products for 36), anything else and images directly.
 //! All of it is generic over the instruction set, which [`Workspace::new`] chooses at run time, and shared out over rayon's
-//! current threads where the feature `threads` is on, or over a [`team`] where `workers` is. Without the feature `training` there is inference only, at a third of
-//! the code: no gradients, no [`Output::Statistics`], and no [`Input`] but the plain one.
+//! current threads where the feature `threads` is on, or over a `team` where `workers` is. Without the feature `training`
+//! there is inference only: no gradients, no [`Output::Statistics`], and no [`Input::NormRelu`].
 //!
 //! # Panics
 //! Slices that do not fit their shape, channel counts that are no multiple of 4 (an input may have 3 channels) and
 //! shortcuts that leave their maps are the caller's faults: every operator stops on them with a message that says what
-//! was found and what was expected.
+//! was found and what was expected. So do operands that need `training` where that is off.
 
 #![cfg_attr(not(feature = "training"), allow(dead_code, unreachable_code, unused_variables))]
 

@@ -1,7 +1,7 @@
 //! Threads that others have to start, as JavaScript does a browser's workers: they come by themselves and help.
 //!
-//! rayon would do, but is a tenth of the engine's code in a browser, and lets its threads sleep between two convolutions,
-//! where waking one takes longer than the smaller of these.
+//! rayon would do, but adds 12 KB to the 190 of the engine that a visitor fetches, and lets its threads sleep between two
+//! convolutions, where waking one takes as long as the smaller of these.
 
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
