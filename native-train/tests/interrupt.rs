@@ -173,13 +173,15 @@ impl Moments {
 fn kills_at_random_moments_change_no_bit_of_the_result() {
     let straight = Scratch::new();
     let start = Instant::now();
-    straight.fresh(&["--checkpoint-every", "0.02"]).finish();
+    // The model says which command made it, and that of a run which has to start again says --overwrite.
+    let fresh = ["--checkpoint-every", "0.02", "--overwrite"];
+    straight.fresh(&fresh).finish();
     let whole = start.elapsed();
 
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
     let mut moments = Moments(seed);
     let broken = Scratch::new();
-    let mut run = broken.fresh(&["--checkpoint-every", "0.02"]);
+    let mut run = broken.fresh(&fresh);
     let (mut kills, mut steps) = (0, Vec::new());
     while kills < 8 {
         std::thread::sleep(whole.mul_f64(0.3 * moments.next()));
@@ -195,7 +197,7 @@ fn kills_at_random_moments_change_no_bit_of_the_result() {
                 steps.push(checkpoint.head.step);
                 broken.train(&["--resume", "model/training/last.checkpoint", "--checkpoint-every", "0.02"])
             }
-            Err(_) => broken.fresh(&["--checkpoint-every", "0.02", "--overwrite"]),
+            Err(_) => broken.fresh(&fresh),
         };
     }
     run.finish();
