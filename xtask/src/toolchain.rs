@@ -18,14 +18,13 @@ use crate::project::Project;
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
 const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+/// The Rust that runs now.
+const RUSTC: &str = "rustc";
 const PACKAGED_RUSTC: &str = "/usr/bin/rustc";
 const PACKAGED_CARGO: &str = "/usr/bin/cargo";
 
 /// How long rustup may take to add something before it counts as off line.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(90);
-
-/// What cargo is told to build the standard library too.
-const WITH_STD: [&str; 2] = ["-Z", "build-std=std,panic_abort"];
 
 /// A compiler for [`TARGET`].
 #[derive(Debug)]
@@ -50,9 +49,9 @@ impl Toolchain {
         Self::packaged(project)
     }
 
-    /// Finds a compiler that builds the standard library too, as the linker's threads need it, or installs one.
+    /// Finds a compiler that builds the standard library too, as threads need it, or installs one.
     pub fn find_source(project: &Project) -> Result<Self> {
-        let source = || has_source(rustc_says(&["--print", "sysroot"]));
+        let source = || has_source(RUSTC);
         let added = || {
             !packaged_before(project).exists() && rustup_adds(["component", "add", "rust-src"]) && source()
         };
@@ -72,7 +71,7 @@ impl Toolchain {
         fs::create_dir_all(project.wasm_target())?;
         fs::write(
             packaged_before(project),
-            "rustup had no WebAssembly target to offer; delete this file to ask it again\n",
+            "rustup had nothing to offer for WebAssembly; delete this file to ask it again\n",
         )?;
         Ok(Self::Packaged { linker })
     }
@@ -88,31 +87,24 @@ impl Toolchain {
 
     /// A cargo command that builds for [`TARGET`]; the subcommand is `build`.
     pub fn cargo_build(&self) -> Command {
-        match self {
-            Self::Installed => {
-                let mut command = cargo();
-                command.args(["build", "--target", TARGET]);
-                command
-            }
-            Self::Source => {
-                let mut command = cargo();
-                command.args(["build", "--target", TARGET]).args(WITH_STD).env("RUSTC_BOOTSTRAP", "1");
-                command
-            }
+        let mut command = match self {
+            Self::Installed | Self::Source => cargo(),
             Self::Packaged { linker } => {
                 let mut command = Command::new(PACKAGED_CARGO);
                 command
-                    .args(["build", "--target", TARGET])
-                    .args(WITH_STD)
                     .env("RUSTC", PACKAGED_RUSTC)
-                    // Stable cargo takes -Z only so; it is what build-std needs.
-                    .env("RUSTC_BOOTSTRAP", "1")
                     .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
                     .env_remove("RUSTUP_TOOLCHAIN")
                     .env_remove("RUSTDOC");
                 command
             }
+        };
+        command.args(["build", "--target", TARGET]);
+        if !matches!(self, Self::Installed) {
+            // Stable cargo takes -Z only so.
+            command.args(["-Z", "build-std=std,panic_abort"]).env("RUSTC_BOOTSTRAP", "1");
         }
+        command
     }
 }
 
@@ -127,13 +119,15 @@ pub fn cargo() -> Command {
     command
 }
 
-fn rustc_says(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("rustc").args(arguments).stderr(Stdio::null()).output().ok()?;
+fn rustc_says(rustc: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(rustc).args(arguments).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn has_target() -> bool {
-    let Some(folder) = rustc_says(&["--print", "target-libdir", "--target", TARGET]) else { return false };
+    let Some(folder) = rustc_says(RUSTC, &["--print", "target-libdir", "--target", TARGET]) else {
+        return false;
+    };
     fs::read_dir(folder).is_ok_and(|entries| {
         entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
     })
@@ -145,7 +139,8 @@ fn packaged_before(project: &Project) -> PathBuf {
 }
 
 /// Whether a Rust has its standard library as source.
-fn has_source(sysroot: Option<String>) -> bool {
+fn has_source(rustc: &str) -> bool {
+    let sysroot = rustc_says(rustc, &["--print", "sysroot"]);
     sysroot.is_some_and(|folder| Path::new(&folder).join("lib/rustlib/src/rust/library/std").is_dir())
 }
 
@@ -169,9 +164,7 @@ fn rustup_adds(arguments: [&str; 3]) -> bool {
 }
 
 fn packages_present() -> bool {
-    let sysroot = Command::new(PACKAGED_RUSTC).args(["--print", "sysroot"]).output().ok();
-    Path::new(PACKAGED_CARGO).exists()
-        && has_source(sysroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+    Path::new(PACKAGED_CARGO).exists() && has_source(PACKAGED_RUSTC)
 }
 
 fn install_packages() -> Result<()> {
@@ -215,7 +208,7 @@ pub fn apt_install(packages: &[&str]) -> Result<()> {
 
 fn rust_lld() -> Result<PathBuf> {
     let name = format!("rust-lld{}", env::consts::EXE_SUFFIX);
-    let found = rustc_says(&["--print", "sysroot"])
+    let found = rustc_says(RUSTC, &["--print", "sysroot"])
         .and_then(|sysroot| fs::read_dir(Path::new(&sysroot).join("lib/rustlib")).ok())
         .into_iter()
         .flatten()

@@ -49,26 +49,24 @@ struct Build {
 
 /// Builds every variant into `web/src/engine/NAME/`.
 pub fn build(project: &Project, steps: &mut Steps) -> Result<()> {
+    let (plain, with_source) = (Toolchain::find(project)?, Toolchain::find_source(project)?);
     for build in &BUILDS {
-        let toolchain = build.toolchain(project)?;
+        let toolchain = if build.threads { &with_source } else { &plain };
         let what = format!("Engine to WebAssembly, {} ({})", build.words, toolchain.describe());
-        steps.step(&what, || build.run(project, &toolchain))?;
+        steps.step(&what, || build.run(project, toolchain))?;
     }
     Ok(())
 }
 
 /// Builds a test module for every variant, beside the engine's in its folders; says where they are.
 pub fn build_tests(project: &Project) -> Result<Vec<PathBuf>> {
+    let toolchain = Toolchain::find(project)?;
     // Threads change nothing in what one of them computes.
     let alone = BUILDS.iter().filter(|build| !build.threads);
-    alone.map(|build| build.compile(project, &build.toolchain(project)?, "dvn-wasm-tests")).collect()
+    alone.map(|build| build.compile(project, &toolchain, "dvn-wasm-tests")).collect()
 }
 
 impl Build {
-    fn toolchain(&self, project: &Project) -> Result<Toolchain> {
-        if self.threads { Toolchain::find_source(project) } else { Toolchain::find(project) }
-    }
-
     fn run(&self, project: &Project, toolchain: &Toolchain) -> Result<Done> {
         let module = self.compile(project, toolchain, "wasm-infer")?;
         let out = project.engine().join(self.name);

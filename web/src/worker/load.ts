@@ -1,6 +1,6 @@
 // Loads the best WebAssembly build of the engine that this browser can run here.
 
-import type { Surface } from "./surface.ts";
+import type { Build, Surface } from "./surface.ts";
 import { startWorkers } from "./threads.ts";
 
 // A module with one function that holds one relaxed operation (i8x16.relaxed_swizzle of two constants): a
@@ -33,8 +33,7 @@ async function loadSimd(): Promise<Surface> {
     import("../engine/simd/wasm_infer_bg.wasm?url"),
   ]);
   const { memory } = await module.default({ module_or_path: resolved(address.default) });
-  const { Model, Engine, resize } = module;
-  return { build: "simd", Model, Engine, resize, startThreads, heapBytes: () => memory.buffer.byteLength };
+  return surface("simd", module, memory);
 }
 
 async function loadRelaxed(): Promise<Surface> {
@@ -43,8 +42,7 @@ async function loadRelaxed(): Promise<Surface> {
     import("../engine/relaxed/wasm_infer_bg.wasm?url"),
   ]);
   const { memory } = await module.default({ module_or_path: resolved(address.default) });
-  const { Model, Engine, resize } = module;
-  return { build: "relaxed", Model, Engine, resize, startThreads, heapBytes: () => memory.buffer.byteLength };
+  return surface("relaxed", module, memory);
 }
 
 async function loadThreads(threads: number): Promise<Surface> {
@@ -54,19 +52,23 @@ async function loadThreads(threads: number): Promise<Surface> {
   ]);
   const code = await WebAssembly.compileStreaming(fetch(resolved(address.default)));
   const { memory } = await module.default({ module_or_path: code });
-  const { Model, Engine, resize } = module;
   let started: Promise<void> | undefined;
-  const startThreads = () => {
+  return surface("threads", module, memory, () => {
     started ??= startWorkers(threads - 1, { code, memory })
       .then(() => module.startThreads(threads - 1))
       .catch((error) => console.warn("The engine runs on one thread.", error));
     return started;
-  };
-  return { build: "threads", Model, Engine, resize, startThreads, heapBytes: () => memory.buffer.byteLength };
+  });
 }
 
-/** Where a build has no threads. */
-async function startThreads(): Promise<void> {}
+function surface(
+  build: Build,
+  { Model, Engine, resize }: Pick<Surface, "Model" | "Engine" | "resize">,
+  memory: WebAssembly.Memory,
+  startThreads = async () => {},
+): Surface {
+  return { build, Model, Engine, resize, startThreads, heapBytes: () => memory.buffer.byteLength };
+}
 
 function resolved(address: string): URL {
   return new URL(address, import.meta.url);

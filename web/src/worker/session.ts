@@ -81,14 +81,13 @@ export class Session {
 
   /** Runs pictures through a level, which is loaded for it if it is not resident. */
   async run(spot: Spot, rgb: Uint8Array, images: number, signal?: AbortSignal): Promise<Float32Array> {
-    const probabilities = await this.attempt(spot, signal, async () => {
+    return this.attempt(spot, signal, async () => {
       const probabilities = await this.engine.run(spot.task, spot.level, rgb, images);
       this.tellKernels(spot);
+      // Not before: the first answer would have to wait for them.
+      void this.startThreads();
       return probabilities;
     });
-    // Not before: the first answer would have to wait for them.
-    void this.startThreads();
-    return probabilities;
   }
 
   /** Times one picture through a level: the first run warms up and does not count. */
