@@ -1,11 +1,9 @@
-//! The trunk operation held against candle's autograd over the same plan, and against finite differences in f64.
+//! The trunk held against candle's autograd over the same plan, and against finite differences in f64.
 
 use candle_core::{DType, Device, Tensor, Var};
 use dvn::{Network, Plan, Split, TaskSpec, order};
 use native_train::network::oracle::{self, Statistics};
-use native_train::network::trunk_op::TrunkOp;
 use native_train::network::{LevelLayout, Parameters, Trunk};
-use std::sync::{Arc, Mutex};
 
 fn network(backbone: &str, units: &str, size: usize) -> Network {
     let split = Split::parse(units).unwrap();
@@ -27,7 +25,7 @@ fn noise(len: usize, seed: u64) -> Vec<f32> {
 }
 
 struct Case {
-    plan: Arc<Plan>,
+    plan: Plan,
     images: Tensor,
     packed: Vec<f32>,
     /// The loss is the sum of the features times these.
@@ -35,9 +33,10 @@ struct Case {
 }
 
 fn case(network: &Network, task: usize, level: usize, images: usize, seed: u64) -> Case {
-    let plan = Arc::new(network.plan(task, level).unwrap());
+    let plan = network.plan(task, level).unwrap();
     let layout = LevelLayout::new(&plan);
-    let mut packed = Parameters::new(network, seed).gather(&plan, &layout);
+    let mut packed = Vec::new();
+    Parameters::new(network, seed).gather(&plan, &layout, &mut packed);
     // Batch norm away from 1 and 0, or its gradients are not tested.
     for (i, norm) in layout.norms.iter().enumerate() {
         for (range, by) in [(&norm.scale, 0.3), (&norm.shift, 0.5)] {
@@ -55,16 +54,15 @@ fn case(network: &Network, task: usize, level: usize, images: usize, seed: u64) 
 
 impl Case {
     fn fast(&self) -> (Vec<f32>, Vec<f32>, Vec<native_train::network::BatchStatistics>) {
-        let packed = Var::from_vec(self.packed.clone(), self.packed.len(), &Device::Cpu).unwrap();
-        let statistics = Arc::default();
-        let trunk = Arc::new(Mutex::new(Trunk::default()));
-        let op = TrunkOp::new(self.plan.clone(), trunk, Arc::clone(&statistics));
-        let features = self.images.apply_op2(packed.as_tensor(), op).unwrap();
-        let loss = features.mul(&self.factors).unwrap().sum_all().unwrap();
-        let gradients = loss.backward().unwrap();
-        let gradient = gradients.get(&packed).unwrap().to_vec1().unwrap();
-        let statistics = statistics.lock().unwrap().clone();
-        (features.flatten_all().unwrap().to_vec1().unwrap(), gradient, statistics)
+        let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let images = numbers(&self.images);
+        let mut trunk = Trunk::default();
+        let (features, mut saved) = trunk.forward(&self.plan, &images, &self.packed);
+        let statistics = std::mem::take(&mut saved.statistics);
+        // Everything there is to be overwritten.
+        let mut gradient = vec![f32::NAN; self.packed.len()];
+        trunk.backward(&self.plan, &images, &self.packed, saved, &numbers(&self.factors), &mut gradient);
+        (features, gradient, statistics)
     }
 
     fn oracle(&self, dtype: DType) -> (Vec<f64>, Vec<f64>, Vec<native_train::network::BatchStatistics>) {

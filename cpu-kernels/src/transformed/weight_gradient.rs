@@ -14,7 +14,8 @@ use std::ops::Range;
 /// Tiles that a thread transforms at a time. Every time all the sums pass once: where they are too large for the second
 /// level cache, more tiles share a pass; where not, tiles and sums together should fit it.
 fn tiles_at_once<C: GradientScheme>(inputs: usize, outputs: usize) -> usize {
-    if C::SUMS * inputs * outputs > 1 << 18 { 32 } else { (512 / inputs.max(outputs)).clamp(8, 64) }
+    let most = inputs.max(outputs);
+    if C::SUMS * inputs * outputs > 1 << 18 { (8192 / most).clamp(32, 64) } else { (512 / most).clamp(8, 64) }
 }
 
 /// Overwrites `dw` (`[3][3][inputs][outputs]`).

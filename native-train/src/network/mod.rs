@@ -6,7 +6,6 @@ pub mod buffers;
 pub mod oracle;
 pub mod parameters;
 pub mod trunk;
-pub mod trunk_op;
 
 pub use parameters::{LevelLayout, Parameters};
 pub use trunk::Trunk;

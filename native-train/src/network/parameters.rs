@@ -232,11 +232,10 @@ impl Parameters {
         }
     }
 
-    /// A trunk's parameters, packed.
-    pub fn gather(&self, plan: &Plan, layout: &LevelLayout) -> Vec<f32> {
-        let mut packed = vec![0.0; layout.total];
+    /// Makes `packed` a trunk's parameters.
+    pub fn gather(&self, plan: &Plan, layout: &LevelLayout, packed: &mut Vec<f32>) {
+        packed.resize(layout.total, 0.0);
         self.runs(plan, layout, |from, to| packed[to].copy_from_slice(&self.values[from]));
-        packed
     }
 
     /// Adds a trunk's packed gradient to the flat one.
@@ -305,7 +304,8 @@ mod tests {
             for level in 1..=3 {
                 let plan = n.plan(task, level).unwrap();
                 let layout = LevelLayout::new(&plan);
-                let packed = p.gather(&plan, &layout);
+                let mut packed = vec![0.5; 7];
+                p.gather(&plan, &layout, &mut packed);
                 let classifier = plan.classes() * (plan.features() + 1);
                 assert_eq!(layout.total as u64, plan.costs().parameters - classifier as u64);
                 let mut flat = vec![-1.0; p.values.len()];

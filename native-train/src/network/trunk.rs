@@ -235,20 +235,21 @@ impl Trunk {
         (features, saved)
     }
 
-    /// The packed gradient of a trunk's parameters from that of its pooled features, [n, features].
+    /// Makes `gradient` the packed one of a trunk's parameters, from that of its pooled features, [n, features].
     pub fn backward(
         &mut self,
         plan: &Plan,
         images: &[f32],
         packed: &[f32],
-        mut saved: Saved,
+        saved: Saved,
         d_features: &[f32],
-    ) -> Vec<f32> {
+        gradient: &mut Vec<f32>,
+    ) {
         let start = Instant::now();
         let n = saved.images;
         let layout = LevelLayout::new(plan);
         let wiring = Wiring::new(plan);
-        let mut gradient = vec![0.0; layout.total];
+        gradient.resize(layout.total, 0.0);
         let mut sums = k::Sums::default();
         // Masked gradients that are still needed, by tensor.
         let mut g: Vec<Option<Buffer>> = plan.tensors.iter().map(|_| None).collect();
@@ -267,7 +268,7 @@ impl Trunk {
             let count = n * shape.output().pixels() * self.team.size();
             let gamma = &packed[range.scale.clone()];
             // All parameters' gradients are those of this process's images; the team sums them at the end.
-            saved.norms[i].gradient(&sums, range, &mut gradient);
+            saved.norms[i].gradient(&sums, range, gradient);
             sum_over(&self.team, &mut sums);
             let [a, b, c] = saved.norms[i].backward(&sums, count, gamma);
             let own = g[conv.output.0].take().unwrap_or_default();
@@ -327,16 +328,9 @@ impl Trunk {
                 g[conv.output.0] = Some(own);
             }
         }
-        self.release(&mut saved);
-        g.into_iter().flatten().for_each(|buffer| self.pool.give(buffer));
+        let idle = saved.y.into_iter().chain(saved.x.into_iter().flatten()).chain(g.into_iter().flatten());
+        idle.for_each(|buffer| self.pool.give(buffer));
         self.times.backward += start.elapsed();
-        gradient
-    }
-
-    /// Takes back the memory of a forward pass.
-    pub fn release(&mut self, saved: &mut Saved) {
-        let kept = saved.x.iter_mut().filter_map(Option::take);
-        saved.y.drain(..).chain(kept).for_each(|buffer| self.pool.give(buffer));
     }
 
     /// Frees all idle memory.

@@ -5,12 +5,12 @@ use super::team::{Sum, Team};
 use crate::config::Training;
 use crate::data::Batch;
 use crate::network::oracle::{self, Statistics};
-use crate::network::trunk::Times;
-use crate::network::trunk_op::TrunkOp;
-use crate::network::{LevelLayout, Parameters, RUNNING_SHARE, Trunk};
+use crate::network::trunk::{Saved, Times};
+use crate::network::{BatchStatistics, LevelLayout, Parameters, RUNNING_SHARE, Trunk};
+use candle_core::backprop::GradStore;
 use candle_core::{D, Device, Result, Tensor, Var};
 use dvn::{DefinitionError, Network, Plan};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What one level did in one step.
@@ -22,6 +22,14 @@ pub struct LevelResult {
     pub hits: usize,
 }
 
+/// A forward pass of a trunk.
+enum Pass {
+    /// By the project's own kernels.
+    Kernels(Saved),
+    /// By candle's built-in operations: the features with their graph.
+    BuiltIn { features: Tensor, packed: Var, statistics: Vec<BatchStatistics> },
+}
+
 /// A network in joint training.
 pub struct Joint {
     /// By task, then level - 1: the plan at the images' own size, and the packed layout (the same at any size).
@@ -31,7 +39,9 @@ pub struct Joint {
     /// The optimizer's momentum, one for each trained number.
     pub velocity: Vec<f32>,
     gradient: Vec<f32>,
-    trunk: Arc<Mutex<Trunk>>,
+    /// Of the level that runs: its trunk's parameters and their gradient.
+    packed: [Vec<f32>; 2],
+    trunk: Trunk,
     size: Option<usize>,
     optimizer: Duration,
     device: Device,
@@ -65,7 +75,8 @@ impl Joint {
             parameters,
             velocity: vec![0.0; count],
             gradient: vec![0.0; count],
-            trunk: Arc::default(),
+            packed: Default::default(),
+            trunk: Trunk::default(),
             size: None,
             optimizer: Duration::ZERO,
             kernels: device.is_cpu(),
@@ -78,7 +89,7 @@ impl Joint {
     /// Trains together with other processes, each with its own part of every batch. Only the project's own kernels know
     /// teams.
     pub fn in_team(mut self, team: Arc<Team>) -> Joint {
-        self.trunk.lock().unwrap_or_else(PoisonError::into_inner).join(team.clone());
+        self.trunk.join(team.clone());
         self.team = team;
         self
     }
@@ -91,7 +102,7 @@ impl Joint {
 
     /// Where the steps' time went: in trunks, and in the optimizer.
     pub fn times(&self) -> (Times, Duration) {
-        (self.trunk.lock().unwrap_or_else(PoisonError::into_inner).times, self.optimizer)
+        (self.trunk.times, self.optimizer)
     }
 
     /// One step: one batch of every task through every level of it, then the optimizer. Results by task, then level - 1.
@@ -125,11 +136,9 @@ impl Joint {
 
     /// Adds the gradients of one task's batch.
     fn task(&mut self, task: usize, batch: &Batch, training: &Training) -> Result<Vec<LevelResult>> {
-        let (n, size) = (batch.labels.len(), batch.size);
-        if self.size.replace(size).is_some_and(|before| before != size) {
-            self.trunk.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if self.size.replace(batch.size).is_some_and(|before| before != batch.size) {
+            self.trunk.clear();
         }
-        let images = Tensor::from_slice(&batch.images, (n, size, size, 3), &self.device)?;
         let levels = self.plans[task].len();
         let mut results = vec![LevelResult::default(); levels];
         let mut teacher = None;
@@ -141,7 +150,7 @@ impl Joint {
                 let share = training.distillation;
                 targets = ((targets * (1.0 - share))? + (teacher * share)?)?;
             }
-            let (loss, logits) = self.level(task, level, size, &images, &targets)?;
+            let (loss, logits) = self.level(task, level, batch, &targets)?;
             if level == levels && training.distillation > 0.0 {
                 teacher = Some(log_softmax(&logits)?.exp()?);
             }
@@ -151,59 +160,82 @@ impl Joint {
     }
 
     /// Adds the gradient of one level; gives its loss and its logits.
-    fn level(
-        &mut self,
-        task: usize,
-        level: usize,
-        size: usize,
-        images: &Tensor,
-        targets: &Tensor,
-    ) -> Result<(f64, Tensor)> {
-        let (plan, layout) = &self.plans[task][level - 1];
-        let plan = if plan.tensors[0].height == size { plan.clone() } else { Arc::new(plan.at_size(size)) };
-        let device = &self.device;
-        let variable = |values: Vec<f32>, shape: &[usize]| Var::from_vec(values, shape, device);
-        let packed = variable(self.parameters.gather(&plan, layout), &[layout.total])?;
-        let (weight_range, bias_range) =
-            (self.parameters.classifier_weight(&plan), self.parameters.classifier_bias(&plan));
-        let own = |range: &std::ops::Range<usize>| self.parameters.values[range.clone()].to_vec();
-        let weight = variable(own(&weight_range), &[plan.classes(), plan.features()])?;
-        let bias = variable(own(&bias_range), &[plan.classes()])?;
-
-        let statistics = Arc::new(Mutex::new(Vec::new()));
-        let features = if self.kernels {
-            let op = TrunkOp::new(plan.clone(), self.trunk.clone(), statistics.clone());
-            images.apply_op2(packed.as_tensor(), op)?
-        } else {
-            let mut batch = Vec::new();
-            let features = oracle::trunk(&plan, images, &packed, Statistics::Batch(&mut batch))?;
-            *statistics.lock().unwrap_or_else(PoisonError::into_inner) = batch;
-            features
+    fn level(&mut self, task: usize, level: usize, batch: &Batch, targets: &Tensor) -> Result<(f64, Tensor)> {
+        let plan = &self.plans[task][level - 1].0;
+        let at_size = plan.tensors[0].height == batch.size;
+        let plan = if at_size { plan.clone() } else { Arc::new(plan.at_size(batch.size)) };
+        let (features, pass) = self.forward(&plan, level, batch)?;
+        let features = Var::from_tensor(&features)?;
+        let own = |range: std::ops::Range<usize>, shape: &[usize]| {
+            Var::from_vec(self.parameters.values[range].to_vec(), shape, &self.device)
         };
+        let weight = own(self.parameters.classifier_weight(&plan), &[plan.classes(), plan.features()])?;
+        let bias = own(self.parameters.classifier_bias(&plan), &[plan.classes()])?;
         let logits = features.matmul(&weight.t()?)?.broadcast_add(&bias)?;
-        let images = targets.dim(0)? as f64;
+        let images = batch.labels.len() as f64;
         let loss = (log_softmax(&logits)?.mul(targets)?.sum_all()? * (-1.0 / images))?;
         let gradients = loss.backward()?;
+        let numbers = |v: &Var| gradient(&gradients, v)?.flatten_all()?.to_vec1();
+        let (d_weight, d_bias): (Vec<f32>, Vec<f32>) = (numbers(&weight)?, numbers(&bias)?);
+        let statistics = self.backward(&plan, batch, pass, gradient(&gradients, &features)?)?;
+        self.parameters.update_running(&plan, &statistics, RUNNING_SHARE);
 
-        let gradient = |v: &Var| -> Result<Vec<f32>> {
-            match gradients.get(v) {
-                Some(g) => g.flatten_all()?.to_vec1(),
-                None => candle_core::bail!("a parameter that the loss does not depend on"),
-            }
-        };
-        let own = [gradient(&packed)?, gradient(&weight)?, gradient(&bias)?];
         if self.team.size() == 1 {
-            self.accumulate(task, level, own.each_ref().map(Vec::as_slice));
+            let packed = std::mem::take(&mut self.packed[1]);
+            self.accumulate(task, level, [&packed, &d_weight, &d_bias]);
+            self.packed[1] = packed;
         } else {
             // The mean over the team's images is the mean of its processes' means.
             let share = 1.0 / self.team.size() as f32;
-            let mut own = own.concat();
+            let mut own = [&self.packed[1][..], &d_weight, &d_bias].concat();
             own.iter_mut().for_each(|g| *g *= share);
             self.pending.push((task, level, self.team.start_sum(own)));
         }
-        let statistics = statistics.lock().unwrap_or_else(PoisonError::into_inner);
-        self.parameters.update_running(&plan, &statistics, RUNNING_SHARE);
         Ok((f64::from(loss.to_scalar::<f32>()?), logits.detach()))
+    }
+
+    /// Runs a level's trunk: its pooled features, and what its backward pass needs.
+    fn forward(&mut self, plan: &Plan, level: usize, batch: &Batch) -> Result<(Tensor, Pass)> {
+        let n = batch.labels.len();
+        let layout = &self.plans[plan.task][level - 1].1;
+        let packed = &mut self.packed[0];
+        self.parameters.gather(plan, layout, packed);
+        if self.kernels {
+            let (features, saved) = self.trunk.forward(plan, &batch.images, packed);
+            return Ok((
+                Tensor::from_vec(features, (n, plan.features()), &self.device)?,
+                Pass::Kernels(saved),
+            ));
+        }
+        let images = Tensor::from_slice(&batch.images, (n, batch.size, batch.size, 3), &self.device)?;
+        let packed = Var::from_slice(packed, layout.total, &self.device)?;
+        let mut statistics = Vec::new();
+        let features = oracle::trunk(plan, &images, &packed, Statistics::Batch(&mut statistics))?;
+        Ok((features.detach(), Pass::BuiltIn { features, packed, statistics }))
+    }
+
+    /// Makes `packed[1]` the gradient of a level's trunk; gives the batch's statistics.
+    fn backward(
+        &mut self,
+        plan: &Plan,
+        batch: &Batch,
+        pass: Pass,
+        d_features: &Tensor,
+    ) -> Result<Vec<BatchStatistics>> {
+        let [packed, d_packed] = &mut self.packed;
+        match pass {
+            Pass::Kernels(mut saved) => {
+                let statistics = std::mem::take(&mut saved.statistics);
+                let d_features: Vec<f32> = d_features.flatten_all()?.to_vec1()?;
+                self.trunk.backward(plan, &batch.images, packed, saved, &d_features, d_packed);
+                Ok(statistics)
+            }
+            Pass::BuiltIn { features, packed, statistics } => {
+                let gradients = features.mul(d_features)?.sum_all()?.backward()?;
+                *d_packed = gradient(&gradients, &packed)?.to_vec1()?;
+                Ok(statistics)
+            }
+        }
     }
 
     /// Adds a level's gradient: the packed trunk's, the classifier weight's, its bias's.
@@ -225,6 +257,13 @@ impl Joint {
         for (result, sum) in results.iter_mut().flatten().zip(sums.chunks_exact(2)) {
             *result = LevelResult { loss: sum[0] / size, hits: sum[1] as usize };
         }
+    }
+}
+
+fn gradient<'a>(gradients: &'a GradStore, of: &Var) -> Result<&'a Tensor> {
+    match gradients.get(of) {
+        Some(gradient) => Ok(gradient),
+        None => candle_core::bail!("a parameter that the loss does not depend on"),
     }
 }
 
