@@ -95,17 +95,19 @@ test("a GPU that is lost is asked for once more, then the CPU takes over", {
   await cpu.close();
 });
 
+/** A GPU that says it is real. */
+function pretend() {
+  const told = { vendor: "test", architecture: "pretended", description: "", isFallbackAdapter: false };
+  for (const [key, value] of Object.entries(told))
+    Object.defineProperty(GPUAdapterInfo.prototype, key, { get: () => value });
+  // A real one does in the time allowed for measuring what this one takes ten times as long for.
+  const now = performance.now.bind(performance);
+  performance.now = () => now() / 10;
+}
+
 test("on a GPU that says it is real every kernel is tried and measured, and the next visit knows", {
   timeout: 2 * LONG,
 }, async () => {
-  const pretend = () => {
-    const told = { vendor: "test", architecture: "pretended", description: "", isFallbackAdapter: false };
-    for (const [key, value] of Object.entries(told))
-      Object.defineProperty(GPUAdapterInfo.prototype, key, { get: () => value });
-    // A real one does in the time allowed for measuring what this one takes ten times as long for.
-    const now = performance.now.bind(performance);
-    performance.now = () => now() / 10;
-  };
   const { page, errors, close } = await open(browser, "#engine=webgpu&level=1", patched(pretend));
   const { model } = await served(page);
   const [task] = model.tasks;
@@ -131,4 +133,31 @@ test("on a GPU that says it is real every kernel is tried and measured, and the 
   const cpu = await open(browser, "#engine=cpu");
   assert.equal(await answer(cpu.page, task.name, 1), said);
   await cpu.close();
+});
+
+test("where the CPU is faster than the GPU it takes over, and the next visit begins with it", {
+  timeout: 2 * LONG,
+}, async () => {
+  const { page, errors, close } = await open(browser, "#level=1", patched(pretend));
+  const { model } = await served(page);
+  const [task] = model.tasks;
+  const line = page.getByTestId("engine-line");
+  const said = await answer(page, task.name, 1, LONG);
+  assert.match(await line.textContent(), /^Graphics processor/);
+  await line.getByText("Processor (CPU)").waitFor({ timeout: LONG });
+  const why = /since it takes [\d.]+ ms here, the graphics processor [\d.]+ ms \(.*level 1\)\./;
+  assert.match(await line.textContent(), why);
+  assert.equal(await answer(page, task.name, 1), said);
+
+  await page.reload();
+  assert.equal(await answer(page, task.name, 1), said);
+  assert.match(await line.textContent(), why);
+
+  // The visitor's own choice is not measured against anything.
+  await page.getByTestId("engine").selectOption("webgpu");
+  await line.getByText("Graphics processor", { exact: true }).waitFor({ timeout: LONG });
+  assert.equal(await answer(page, task.name, 1, LONG), said);
+  assert.doesNotMatch(await line.textContent(), /since/);
+  assert.deepEqual(errors, []);
+  await close();
 });

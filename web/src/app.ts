@@ -1,38 +1,36 @@
 // Everything that happens on the page: keeps the state, asks the worker, follows the address.
 
 import { Client } from "./client.ts";
+import { Contest } from "./contest.ts";
 import { Gallery } from "./gallery.ts";
 import { Jobs } from "./jobs.ts";
 import { canShare, levelsFor, stopFor, stops } from "./logic/budget.ts";
+import { keep, kept } from "./logic/kept.ts";
 import { type Moment, readLink, type View, writeLink } from "./logic/link.ts";
-import { keepRecord, keptRecord } from "./logic/record.ts";
-import { Stopwatch } from "./measuring.ts";
+import { Quiet, Stopwatch } from "./measuring.ts";
 import { answerKey, emptyState, type Job, type Picture, type State, spotKey } from "./state.ts";
 import { type EngineWish, Fault, type FromWorker, type Spot } from "./worker/protocol.ts";
 
 /** How many pictures run in one go of a long job; in between the visitor's own wishes get their turn. */
 const CHUNK = 8;
 
-/** A pause of this many milliseconds before a level is measured: the visitor may still be moving the slider. */
-const PAUSE = 400;
-
 export class App {
   readonly state: State = emptyState();
   readonly gallery: Gallery;
   private readonly client: Client;
-  private readonly stopwatch: Stopwatch;
+  private readonly stopwatch = new Stopwatch();
+  private readonly contest = new Contest(this.stopwatch);
   private readonly jobs: Jobs;
   private readonly listeners = new Set<() => void>();
   private told = false;
   /** Cancels what an older wish is still loading. */
   private wishing = new AbortController();
-  private measuring: ReturnType<typeof setTimeout> | undefined;
+  private readonly quiet = new Quiet((signal) => this.measureQuietly(signal));
 
   constructor() {
     this.client = new Client((event) => this.onEvent(event));
     this.gallery = new Gallery(this.state, this.client, () => this.changed());
     this.jobs = new Jobs(this.state, () => this.changed());
-    this.stopwatch = new Stopwatch(this.client);
     addEventListener("popstate", () => void this.follow(readLink(location.hash)));
   }
 
@@ -182,12 +180,14 @@ export class App {
   /** Measures every level. */
   async timeAll(): Promise<void> {
     const spots = this.everySpot();
+    this.quiet.stop();
     await this.jobs.run("times", spots.length, async (signal, step) => {
       for (const spot of spots) {
         await this.measure(spot, signal);
         step(1);
       }
     });
+    this.quiet.soon();
   }
 
   stopJob(): void {
@@ -238,22 +238,24 @@ export class App {
     if (this.sharing()) state.budget = stopFor(state.stops, state.budget).parameters;
   }
 
-  /** Opens the model with the engine that is wished for, and answers. */
-  private async open(moment: Moment = readLink(location.hash)): Promise<void> {
+  /** Opens the model with the engine that is wished for, and answers; `forget` what another engine or model answered. */
+  private async open(moment: Moment = readLink(location.hash), forget = true): Promise<void> {
     const { state, client } = this;
     this.stopJob();
+    this.quiet.stop();
     this.wishing.abort();
     state.broken = undefined;
     state.working = true;
     this.changed();
-    const base = new URL(`models/${encodeURIComponent(state.model ?? "")}/`, document.baseURI).href;
+    const base = this.base();
     try {
       const { info, engine } = await client.ask("open", {
         base,
         engine: state.wish,
-        record: keptRecord(),
+        record: kept("dvn-kernels"),
+        faster: this.contest.verdict(base),
       });
-      if (info !== state.info) this.forget();
+      if (forget) this.forget();
       state.info = info;
       state.engine = engine;
       state.kernels = undefined;
@@ -287,7 +289,7 @@ export class App {
     this.wishing.abort();
     this.wishing = new AbortController();
     const { signal } = this.wishing;
-    clearTimeout(this.measuring);
+    this.quiet.stop();
     const spots = this.spots();
     state.trouble = undefined;
     state.working = true;
@@ -303,7 +305,7 @@ export class App {
       }
       state.working = false;
       this.changed();
-      this.measuring = setTimeout(() => void this.measureQuietly(spots, signal), PAUSE);
+      this.quiet.soon();
     } catch (error) {
       if (signal.aborted) return;
       const { fault, message } = Fault.of(error);
@@ -335,12 +337,13 @@ export class App {
     this.changed();
   }
 
-  private async measureQuietly(spots: Spot[], signal: AbortSignal): Promise<void> {
+  /** Measures the levels in use, on both engines where there are two. */
+  private async measureQuietly(signal: AbortSignal): Promise<void> {
+    if (this.state.working || this.state.job) return;
+    const spots = this.spots();
     try {
-      for (const spot of spots) {
-        if (signal.aborted || this.state.job) return;
-        await this.measure(spot, signal);
-      }
+      for (const spot of spots) await this.measure(spot, signal);
+      await this.compare(spots, signal);
     } catch {
       // The level answered a moment ago; if it no longer does, the next answer says why.
     }
@@ -350,10 +353,40 @@ export class App {
     const { state } = this;
     const key = spotKey(spot.task, spot.level);
     if (state.times.has(key)) return;
-    const size = state.info?.tasks[spot.task]?.input.size ?? 0;
-    const rgb = this.picture()?.seen?.[spot.task] ?? new Uint8Array(size * size * 3);
-    state.times.set(key, await this.stopwatch.time(spot, rgb, signal));
+    state.times.set(key, await this.stopwatch.time(this.client, spot, this.seen(spot), signal));
     this.changed();
+  }
+
+  /** Measures the other engine too where it could run, and changes to it if it is faster. */
+  private async compare(spots: Spot[], signal: AbortSignal): Promise<void> {
+    const { state } = this;
+    const { info, engine } = state;
+    if (!info || !engine?.rival) return;
+    const timing = ({ task, level }: Spot) => state.times.get(spotKey(task, level));
+    const running = { kind: engine.kind, base: this.base(), info, timing };
+    const found = await this.contest.hold(running, spots, (spot) => this.seen(spot), signal);
+    if (!found || signal.aborted) return;
+    const [{ kind, why }, spot, other] = found;
+    if (kind === engine.kind) {
+      state.engine = { ...engine, why };
+    } else {
+      // The two agree: what one has answered holds for the other.
+      state.times.clear();
+      await this.open(undefined, false);
+      state.times.set(spotKey(spot.task, spot.level), other);
+    }
+    this.changed();
+  }
+
+  /** The picture as a task's network sees it; a black one where there is none. */
+  private seen({ task }: Spot): Uint8Array {
+    const size = this.state.info?.tasks[task]?.input.size ?? 0;
+    return this.picture()?.seen?.[task] ?? new Uint8Array(size * size * 3);
+  }
+
+  /** Where the model is. */
+  private base(): string {
+    return new URL(`models/${encodeURIComponent(this.state.model ?? "")}/`, document.baseURI).href;
   }
 
   private everySpot(): Spot[] {
@@ -362,6 +395,7 @@ export class App {
   }
 
   private async job(what: Job["what"], pictures: Picture[], spots: Spot[]): Promise<void> {
+    this.quiet.stop();
     await this.jobs.run(what, pictures.length * spots.length, async (signal, step) => {
       for (const picture of pictures) await this.gallery.look(picture);
       for (const spot of spots) {
@@ -372,6 +406,7 @@ export class App {
         }
       }
     });
+    this.quiet.soon();
   }
 
   private onEvent(event: Exclude<FromWorker, { id: number }>): void {
@@ -381,7 +416,7 @@ export class App {
       for (const file of event.memory.files) state.arriving.delete(file);
     } else if (event.kind === "kernels") {
       state.kernels = event.kernels;
-      keepRecord(event.record);
+      keep("dvn-kernels", event.record);
     } else if (event.kind === "engine") {
       state.engine = event.engine;
       state.kernels = undefined;

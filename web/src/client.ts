@@ -38,6 +38,14 @@ export class Client {
     });
   }
 
+  /** Ends the worker; what it was asked for fails as cancelled. */
+  close(): void {
+    this.worker.terminate();
+    const fault = new Fault("cancelled", "No longer needed.");
+    for (const { reject } of this.waiting.values()) reject(fault);
+    this.waiting.clear();
+  }
+
   /** Sends a request; aborting the signal makes it fail as cancelled. */
   ask<K extends RequestKind>(
     kind: K,

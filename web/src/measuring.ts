@@ -4,11 +4,34 @@ import type { Client } from "./client.ts";
 import { type Timing, timing } from "./logic/statistics.ts";
 import { Fault, type Spot } from "./worker/protocol.ts";
 
+/** A pause of this many milliseconds before a level is measured: the visitor may still be moving the slider. */
+const PAUSE = 400;
+
+/** Does some work once nothing has happened for a moment; whatever is to be done then stops it. */
+export class Quiet {
+  private waiting: ReturnType<typeof setTimeout> | undefined;
+  private running = new AbortController();
+
+  constructor(private readonly work: (signal: AbortSignal) => Promise<void>) {}
+
+  soon(): void {
+    this.stop();
+    this.running = new AbortController();
+    const { signal } = this.running;
+    this.waiting = setTimeout(() => void this.work(signal), PAUSE);
+  }
+
+  stop(): void {
+    clearTimeout(this.waiting);
+    this.running.abort();
+  }
+}
+
 export class Stopwatch {
   /** Aborted when the tab is hidden. */
   private hiding = new AbortController();
 
-  constructor(private readonly client: Client) {
+  constructor() {
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) this.hiding.abort();
       else this.hiding = new AbortController();
@@ -16,12 +39,12 @@ export class Stopwatch {
   }
 
   /** Times one picture through a level. What was begun before the tab was hidden is begun anew once it is seen again. */
-  async time(spot: Spot, rgb: Uint8Array, signal: AbortSignal): Promise<Timing> {
+  async time(client: Client, spot: Spot, rgb: Uint8Array, signal: AbortSignal): Promise<Timing> {
     for (;;) {
       await seen(signal);
       const hiding = this.hiding.signal;
       try {
-        const runs = await this.client.ask("time", { ...spot, rgb }, AbortSignal.any([signal, hiding]));
+        const runs = await client.ask("time", { ...spot, rgb }, AbortSignal.any([signal, hiding]));
         if (!hiding.aborted) return timing(runs);
       } catch (error) {
         if (!hiding.aborted || signal.aborted) throw error;

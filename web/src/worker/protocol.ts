@@ -6,6 +6,12 @@ import type { Build, KernelReport, ModelInfo } from "./surface.ts";
 export type EngineKind = "webgpu" | "cpu";
 export type EngineWish = "auto" | EngineKind;
 
+/** The engine that was measured to be the faster one here, and how it is known, in words. */
+export interface Faster {
+  kind: EngineKind;
+  why: string;
+}
+
 /** Which engine runs, and why that one. */
 export interface EngineChoice {
   kind: EngineKind;
@@ -14,6 +20,8 @@ export interface EngineChoice {
   software: boolean;
   /** Why not the other, in words; empty when it is just what was asked for. */
   why: string;
+  /** Whether the page chose it, and the other may run here too: which is faster is to be measured. */
+  rival: boolean;
   /** What the system said about it, for engineers. */
   detail: string;
   /** The WebAssembly build in use. */
@@ -38,8 +46,13 @@ export interface Spot {
 export interface Requests {
   /** Loads a model's description and makes an engine for it. */
   open: {
-    /** `record` is what an earlier visit measured of the graphics processor. */
-    request: { base: string; engine: EngineWish; record?: string | undefined };
+    /** `record` is what an earlier visit measured of the graphics processor, `faster` which engine it found to be. */
+    request: {
+      base: string;
+      engine: EngineWish;
+      record?: string | undefined;
+      faster?: Faster | undefined;
+    };
     result: { info: ModelInfo; engine: EngineChoice };
   };
   /** From now on just these levels stay resident: frees what they do not need. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import type { EngineChoice, Kernels, Memory } from "./protocol.ts";
+import type { EngineChoice, EngineKind, Kernels, Memory } from "./protocol.ts";
 import { Session, type Surroundings } from "./session.ts";
 import type { ShardStore } from "./shards.ts";
 import type { Engine, KernelReport, Model, ModelInfo, Surface } from "./surface.ts";
@@ -95,6 +95,7 @@ function around(change: Partial<Surroundings> = {}): Surroundings {
     store,
     hasGpu: true,
     record: undefined,
+    faster: undefined,
     progress: () => {},
     memory: (told) => {
       memory = told;
@@ -280,8 +281,40 @@ describe("which engine", () => {
       adapter: "A GPU",
       software: false,
       why: "",
+      rival: true,
       detail: "",
       build: "simd",
+    });
+  });
+
+  test("the one that was measured to be faster, unless the visitor asks for the other", async () => {
+    const faster = (kind: EngineKind) => ({ faster: { kind, why: `${kind} is faster` } });
+    expect((await open(faster("cpu"))).choice).toMatchObject({
+      kind: "cpu",
+      why: "cpu is faster",
+      rival: true,
+    });
+    expect(FakeEngine.made.map((engine) => engine.kind)).toEqual(["cpu"]);
+    expect((await open(faster("webgpu"))).choice).toMatchObject({
+      kind: "webgpu",
+      why: "webgpu is faster",
+      rival: true,
+    });
+    expect((await open(faster("cpu"), "webgpu")).choice).toMatchObject({
+      kind: "webgpu",
+      why: "",
+      rival: false,
+    });
+    expect((await open(faster("webgpu"), "cpu")).choice).toMatchObject({
+      kind: "cpu",
+      why: "",
+      rival: false,
+    });
+    // A graphics processor that is no longer there is no rival.
+    expect((await open({ ...faster("cpu"), hasGpu: false })).choice).toMatchObject({
+      kind: "cpu",
+      why: expect.stringContaining("no WebGPU"),
+      rival: false,
     });
   });
 

@@ -4,6 +4,7 @@ import {
   type EngineChoice,
   type EngineKind,
   type EngineWish,
+  type Faster,
   Fault,
   type Kernels,
   type Memory,
@@ -26,6 +27,8 @@ export interface Surroundings {
   hasGpu: boolean;
   /** What an earlier visit measured of the graphics processor. */
   record: string | undefined;
+  /** Which engine an earlier measurement found to be faster here. */
+  faster: Faster | undefined;
   progress: Progress;
   memory: (memory: Memory) => void;
   kernels: (kernels: Kernels, record: string) => void;
@@ -264,24 +267,28 @@ async function makeEngine(
   wish: EngineWish,
 ): Promise<[Engine, EngineChoice]> {
   const { Engine } = around.surface;
-  const done = (engine: Engine, why: string, detail = ""): [Engine, EngineChoice] => [
+  const done = (engine: Engine, why: string, rival = false, detail = ""): [Engine, EngineChoice] => [
     engine,
     {
       kind: engine.kind as EngineKind,
       adapter: engine.adapter,
       software: engine.software,
       why,
+      rival,
       detail,
       build: around.surface.build,
     },
   ];
   if (wish === "cpu") return done(await Engine.cpu(model), "");
+  const faster = wish === "auto" ? around.faster : undefined;
+  if (around.hasGpu && faster?.kind === "cpu") return done(await Engine.cpu(model), faster.why, true);
   let why = "this browser offers no WebGPU";
   let detail = "";
   if (around.hasGpu) {
     try {
       const engine = await Engine.webgpu(model, around.record);
-      if (wish === "webgpu" || !engine.software) return done(engine, "");
+      if (wish === "webgpu") return done(engine, "");
+      if (!engine.software) return done(engine, faster?.why ?? "", true);
       why = `the browser's WebGPU is only imitated in software (${engine.adapter}), which is slower`;
       engine.free();
     } catch (error) {
@@ -290,7 +297,7 @@ async function makeEngine(
     }
   }
   try {
-    return done(await Engine.cpu(model), why, detail);
+    return done(await Engine.cpu(model), why, false, detail);
   } catch (error) {
     throw new Fault("engine", `No engine starts here: ${detail || why}; ${Fault.of(error).message}`);
   }

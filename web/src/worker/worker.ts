@@ -23,7 +23,7 @@ type Handler<K extends RequestKind> = (
 ) => Promise<Requests[K]["result"]>;
 
 const handlers: { [K in RequestKind]: Handler<K> } = {
-  async open({ base, engine, record }) {
+  async open({ base, engine, record, faster }) {
     session?.close();
     session = undefined;
     const module = await engineModule();
@@ -40,6 +40,7 @@ const handlers: { [K in RequestKind]: Handler<K> } = {
         store: browserStore(),
         hasGpu: "gpu" in navigator,
         record,
+        faster,
         progress: (file, received, total) => post({ kind: "progress", file, received, total }),
         memory: (memory) => post({ kind: "memory", memory }),
         kernels: (kernels, record) => post({ kind: "kernels", kernels, record }),
