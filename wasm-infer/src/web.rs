@@ -277,14 +277,15 @@ impl Engine {
         rgb: Vec<u8>,
         images: usize,
     ) -> Result<Vec<f32>, JsError> {
-        let plan = self.model.network.plan(task, level).map_err(js)?;
-        // The task is there: it has a plan.
-        let how = self.model.manifest.tasks[task].input;
+        self.model.network.units(task, level).map_err(js)?;
+        // The task is there: it has units.
+        let about = &self.model.manifest.tasks[task];
+        let how = about.input;
         let mut input = vec![0.0; rgb.len()];
         dvn::pixels::normalise(&rgb, &how.mean, &how.std, &mut input);
         drop(rgb);
         let mut rows = self.engine.run(task, level, &input, images).await.map_err(js)?;
-        crate::softmax(&mut rows, plan.classes());
+        crate::softmax(&mut rows, about.classes.len());
         Ok(rows)
     }
 

@@ -38,6 +38,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
         self.splat(value)
     }
 
+    /// The trips of a loop that is better not unrolled where little fits the registers: as many.
+    #[inline(always)]
+    fn rolled(self, trips: usize) -> usize {
+        trips
+    }
+
     /// Zero in every lane.
     #[inline(always)]
     fn zero(self) -> Self::V {

@@ -4,6 +4,7 @@ use super::{OutputRow, PatchTransform};
 use crate::fused::{Pixel, Sink, Store, add_sums};
 use crate::shape::Map;
 use crate::simd::Simd;
+use std::mem::MaybeUninit;
 
 /// Transforms the `IN` x `IN` planes of one tile row back to tiles of `OUT` x `OUT` pixels and stores what of them is in the
 /// map.
@@ -127,18 +128,21 @@ unsafe fn one<
     place: Place,
 ) {
     let Map { height, width, channels, .. } = *row.map;
-    let mut halves = [[simd.zero(); IN]; OUT];
-    for j in 0..IN {
+    let mut halves = [[MaybeUninit::<S::V>::uninit(); IN]; OUT];
+    for j in 0..simd.rolled(IN) {
         let mut m = [simd.zero(); IN];
         for (i, m) in m.iter_mut().enumerate() {
             // SAFETY: the products hold all planes.
             *m = unsafe { simd.load(from.add((i * IN + j) * row.plane)) };
         }
         for (half, v) in halves.iter_mut().zip(transform.apply(m)) {
-            half[j] = v;
+            // SAFETY: `j` counts to `IN`.
+            unsafe { half.as_mut_ptr().add(j).write(MaybeUninit::new(v)) };
         }
     }
-    for (i, half) in halves.into_iter().enumerate() {
+    for (i, half) in halves.iter().enumerate() {
+        // SAFETY: every `j` was written.
+        let half = half.map(|v| unsafe { v.assume_init() });
         let y = place.pixel.y + i;
         if !WHOLE && y >= height {
             break;

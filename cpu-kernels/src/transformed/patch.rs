@@ -4,6 +4,7 @@ use super::{InputRow, PatchTransform};
 use crate::fused::{Load, Source};
 use crate::shape::Map;
 use crate::simd::Simd;
+use std::mem::MaybeUninit;
 
 /// Transforms the `IN` x `IN` patches of one tile row to `OUT` x `OUT` planes. The patch of tile (y, x) starts at pixel
 /// (`step * y - before`, `step * x - before`); pixels outside the map count as zero.
@@ -152,8 +153,8 @@ unsafe fn one<
     to: *mut f32,
 ) {
     let Map { height, width, channels, .. } = *row.map;
-    let mut halves = [[simd.zero(); IN]; OUT];
-    for j in 0..IN {
+    let mut halves = [[MaybeUninit::<S::V>::uninit(); IN]; OUT];
+    for j in 0..simd.rolled(IN) {
         let mut d = [simd.zero(); IN];
         for (i, d) in d.iter_mut().enumerate() {
             if WHOLE || (patch.y.wrapping_add(i) < height && patch.x.wrapping_add(j) < width) {
@@ -163,10 +164,13 @@ unsafe fn one<
             }
         }
         for (half, v) in halves.iter_mut().zip(transform.apply(d)) {
-            half[j] = v;
+            // SAFETY: `j` counts to `IN`.
+            unsafe { half.as_mut_ptr().add(j).write(MaybeUninit::new(v)) };
         }
     }
-    for (i, half) in halves.into_iter().enumerate() {
+    for (i, half) in halves.iter().enumerate() {
+        // SAFETY: every `j` was written.
+        let half = half.map(|v| unsafe { v.assume_init() });
         for (j, v) in transform.apply(half).into_iter().enumerate() {
             // SAFETY: the planes hold the row's tiles.
             unsafe { simd.store(to.add((i * OUT + j) * row.plane), v) };
