@@ -39,11 +39,11 @@ export class App {
     return () => this.listeners.delete(listener);
   }
 
-  /** Tells the views, once for all changes made in one go. */
+  /** Tells the views, once for all changes that come before the next frame: while files arrive there are many. */
   changed(): void {
     if (this.told) return;
     this.told = true;
-    queueMicrotask(() => {
+    requestAnimationFrame(() => {
       this.told = false;
       for (const listener of this.listeners) listener();
     });
@@ -291,16 +291,20 @@ export class App {
     const { signal } = this.wishing;
     this.quiet.stop();
     const spots = this.spots();
+    const picture = this.picture();
     state.trouble = undefined;
     state.working = true;
     this.changed();
     try {
-      await client.ask("keep", { spots }, signal);
-      const picture = this.picture();
-      if (picture) await this.gallery.look(picture);
-      for (const spot of spots) {
-        await client.ask("load", spot, signal);
+      // The picture comes beside the files, and all is asked for before the views take their time.
+      const looking = picture && this.gallery.look(picture);
+      const look = async (spot: Spot) => {
+        await looking;
         if (picture) await this.run([picture], spot, signal);
+      };
+      const kept = client.ask("keep", { spots }, signal);
+      for (const spot of spots) {
+        await Promise.all([kept, client.ask("load", spot, signal), look(spot)]);
         if (signal.aborted) return;
       }
       state.working = false;

@@ -19,6 +19,7 @@ export class Gallery {
   private given = 0;
   /** What the pictures were made to fit: classes and sizes. */
   private tasks = "";
+  private readonly strip = builtIn();
 
   constructor(
     private readonly state: State,
@@ -36,7 +37,17 @@ export class Gallery {
       delete picture.seen;
       picture.truth = picture.label ? labelsFor(info.tasks, picture.label) : info.tasks.map(() => undefined);
     }
-    this.state.pictures = [...own, ...(await this.builtIn(info))];
+    const strip = (await this.strip).map(
+      ({ file, label }): Picture => ({
+        id: file,
+        name: file,
+        source: "built-in",
+        address: new URL(`strip/${encodeURIComponent(file)}`, document.baseURI).href,
+        label,
+        truth: labelsFor(info.tasks, label),
+      }),
+    );
+    this.state.pictures = [...own, ...strip];
     if (!this.state.pictures.some((picture) => picture.id === this.state.current)) {
       this.state.current = undefined;
     }
@@ -112,23 +123,15 @@ export class Gallery {
     if (parts.length > 0 && good.length > 0) parts.unshift(`${counted(good.length, "picture")} added.`);
     return parts.length > 0 ? parts.join(" ") : undefined;
   }
+}
 
-  private async builtIn(info: ModelInfo): Promise<Picture[]> {
-    try {
-      const answer = await fetch(new URL("strip/strip.json", document.baseURI));
-      if (!answer.ok) return [];
-      const entries = (await answer.json()) as StripEntry[];
-      return entries.map(({ file, label }) => ({
-        id: file,
-        name: file,
-        source: "built-in",
-        address: new URL(`strip/${encodeURIComponent(file)}`, document.baseURI).href,
-        label,
-        truth: labelsFor(info.tasks, label),
-      }));
-    } catch {
-      // The visitor's own pictures still work.
-      return [];
-    }
+/** The list of the built-in pictures. */
+async function builtIn(): Promise<StripEntry[]> {
+  try {
+    const answer = await fetch(new URL("strip/strip.json", document.baseURI));
+    return answer.ok ? ((await answer.json()) as StripEntry[]) : [];
+  } catch {
+    // The visitor's own pictures still work.
+    return [];
   }
 }

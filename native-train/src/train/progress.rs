@@ -6,6 +6,7 @@ use super::metrics::{Line, Metrics, StepLine};
 use crate::report::TaskReport;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,29 @@ impl Sums {
     }
 }
 
+/// The steps of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps {
+    /// All of them.
+    pub all: u64,
+    /// The first ones, which show images of half the size.
+    pub half_size: u64,
+}
+
+impl Steps {
+    /// What some of them cost, in steps at full size: an image of half the size has a quarter of the pixels.
+    fn cost(&self, steps: Range<u64>) -> f64 {
+        let small = steps.end.min(self.half_size).saturating_sub(steps.start);
+        (steps.end - steps.start) as f64 - 0.75 * small as f64
+    }
+
+    /// How long the steps from `at` on will take, when those from `begun` to `at` took `so_far`.
+    fn left(&self, begun: u64, at: u64, so_far: Duration) -> Duration {
+        let done = self.cost(begun..at);
+        if done > 0.0 { so_far.mul_f64(self.cost(at..self.all) / done) } else { Duration::ZERO }
+    }
+}
+
 /// Bar, log lines, metrics and events of one run.
 pub struct Progress {
     bar: ProgressBar,
@@ -43,7 +67,7 @@ pub struct Progress {
     events: Events,
     tasks: Vec<String>,
     terminal: bool,
-    steps: u64,
+    steps: Steps,
     sums: Sums,
     lined: Instant,
     written: Instant,
@@ -66,19 +90,18 @@ pub struct At {
 }
 
 impl Progress {
-    /// Starts at step `done` of `steps`; in `folder`, `metrics.jsonl` is gone on with and an event file is begun. `tasks` are
+    /// Starts at step `done`; in `folder`, `metrics.jsonl` is gone on with and an event file is begun. `tasks` are
     /// the tasks' names.
     ///
     /// # Errors
     /// If the files cannot be opened for writing.
-    pub fn new(done: u64, steps: u64, folder: &Path, tasks: Vec<String>) -> std::io::Result<Progress> {
+    pub fn new(done: u64, steps: Steps, folder: &Path, tasks: Vec<String>) -> std::io::Result<Progress> {
         let terminal = std::io::stderr().is_terminal();
-        let bar = if terminal { ProgressBar::new(steps) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{bar:28} {pos}/{len} steps, {eta} left  {msg}");
+        let bar = if terminal { ProgressBar::new(steps.all) } else { ProgressBar::hidden() };
+        let style = ProgressStyle::with_template("{bar:28} {pos}/{len} steps, {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_position(done);
-        bar.reset_eta();
-        let metrics = Metrics::open(&folder.join("metrics.jsonl"), done, steps)?;
+        let metrics = Metrics::open(&folder.join("metrics.jsonl"), done, steps.all)?;
         let events = Events::create(folder, done)?;
         let now = Instant::now();
         let (lined, written) = (now, now);
@@ -108,7 +131,7 @@ impl Progress {
     pub fn step(&mut self, at: At, images: usize, results: &[Vec<LevelResult>]) -> std::io::Result<()> {
         self.sums.add(images, results);
         self.bar.set_position(at.step);
-        if self.written.elapsed() < METRICS_EVERY && at.step < self.steps {
+        if self.written.elapsed() < METRICS_EVERY && at.step < self.steps.all {
             return Ok(());
         }
         let seconds = self.written.elapsed().as_secs_f64().max(1e-9);
@@ -121,14 +144,14 @@ impl Progress {
         let training_accuracy = per(&|r| 100.0 * (r.hits * tasks) as f64 / sums.images as f64);
         let images_per_s = round(sums.images as f64 / seconds);
         let whole = loss.iter().map(|t| t.last().map_or("-".into(), |l| format!("{l:.2}")));
-        let message = format!("{images_per_s:.0} images/s, loss {}", whole.collect::<Vec<_>>().join(" "));
+        let (begun, first) = self.begun;
+        let left = indicatif::HumanDuration(self.steps.left(first, at.step, begun.elapsed()));
+        let loss_now = whole.collect::<Vec<_>>().join(" ");
+        let message = format!("{left} left, {images_per_s:.0} images/s, loss {loss_now}");
         self.bar.set_message(message.clone());
-        if !self.terminal && (self.lined.elapsed() >= LINE_EVERY || at.step == self.steps) {
+        if !self.terminal && (self.lined.elapsed() >= LINE_EVERY || at.step == self.steps.all) {
             self.lined = Instant::now();
-            let done = (at.step - self.begun.1).max(1) as f64;
-            let left = self.begun.0.elapsed().as_secs_f64() / done * (self.steps - at.step) as f64;
-            let left = indicatif::HumanDuration(Duration::from_secs_f64(left));
-            eprintln!("step {} of {}, {left} left, {message}", at.step, self.steps);
+            eprintln!("step {} of {}, {message}", at.step, self.steps.all);
         }
         self.written = Instant::now();
         let At { step, epoch, rate, seconds, waited } = at;
@@ -175,4 +198,23 @@ impl Progress {
 
 fn round(v: f64) -> f64 {
     (v * 1e4).round() / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_knows_that_half_size_costs_a_quarter() {
+        let steps = Steps { all: 100, half_size: 40 };
+        let left = |begun, at, seconds| steps.left(begun, at, Duration::from_secs(seconds)).as_secs();
+        // Steps of 1 s at half size, of 4 s at full size.
+        assert_eq!(left(0, 20, 20), 20 + 60 * 4);
+        assert_eq!(left(0, 40, 40), 60 * 4);
+        assert_eq!(left(0, 50, 40 + 40), 50 * 4);
+        assert_eq!(left(30, 60, 10 + 80), 40 * 4);
+        assert_eq!(left(60, 70, 40), 30 * 4);
+        assert_eq!(left(70, 100, 120), 0);
+        assert_eq!(left(70, 70, 0), 0);
+    }
 }

@@ -4,7 +4,7 @@ use super::average::Average;
 use super::checkpoint::{Checkpoint, Head, VERSION};
 use super::joint::{Joint, LevelResult};
 use super::output::Output;
-use super::progress::{At, Progress};
+use super::progress::{At, Progress, Steps};
 use super::team::Team;
 use crate::config::{self, Config};
 use crate::data::augment::Augment;
@@ -289,7 +289,8 @@ impl Run {
         self.checkpoint().write(&output.last_checkpoint())?;
         std::fs::write(folder.join("config.toml"), &self.config_text).with_context(place)?;
         let names = self.sets.iter().map(|s| s.name.clone()).collect();
-        let mut progress = Progress::new(self.step, self.steps, &folder, names).with_context(place)?;
+        let steps = Steps { all: self.steps, half_size: self.half() };
+        let mut progress = Progress::new(self.step, steps, &folder, names).with_context(place)?;
         let mut batches = self.batches()?;
         let epoch_images = self.sets.iter().map(|s| s.len()).max().unwrap_or(1) as f64;
         let mut saved = Instant::now();

@@ -144,7 +144,7 @@ function Strip({ app }: { app: App }) {
             class="thumb"
             onClick={() => app.choose(picture.id)}
           >
-            <img src={picture.address} alt="" loading="lazy" />
+            <img src={picture.address} alt="" loading="lazy" fetchpriority="low" />
           </button>
         );
       })}

@@ -1,5 +1,8 @@
 // Loads the best WebAssembly build of the engine that this browser can run here.
 
+import relaxedAddress from "../engine/relaxed/wasm_infer_bg.wasm?url";
+import simdAddress from "../engine/simd/wasm_infer_bg.wasm?url";
+import threadsAddress from "../engine/threads/wasm_infer_bg.wasm?url";
 import type { Build, Surface } from "./surface.ts";
 import { startWorkers } from "./threads.ts";
 
@@ -28,29 +31,25 @@ export async function loadEngine(): Promise<Surface> {
 }
 
 async function loadSimd(): Promise<Surface> {
-  const [module, address] = await Promise.all([
-    import("../engine/simd/wasm_infer.js"),
-    import("../engine/simd/wasm_infer_bg.wasm?url"),
-  ]);
-  const { memory } = await module.default({ module_or_path: resolved(address.default) });
+  const [module, code] = await Promise.all([import("../engine/simd/wasm_infer.js"), compiled(simdAddress)]);
+  const { memory } = await module.default({ module_or_path: code });
   return surface("simd", module, memory);
 }
 
 async function loadRelaxed(): Promise<Surface> {
-  const [module, address] = await Promise.all([
+  const [module, code] = await Promise.all([
     import("../engine/relaxed/wasm_infer.js"),
-    import("../engine/relaxed/wasm_infer_bg.wasm?url"),
+    compiled(relaxedAddress),
   ]);
-  const { memory } = await module.default({ module_or_path: resolved(address.default) });
+  const { memory } = await module.default({ module_or_path: code });
   return surface("relaxed", module, memory);
 }
 
 async function loadThreads(threads: number): Promise<Surface> {
-  const [module, address] = await Promise.all([
+  const [module, code] = await Promise.all([
     import("../engine/threads/wasm_infer.js"),
-    import("../engine/threads/wasm_infer_bg.wasm?url"),
+    compiled(threadsAddress),
   ]);
-  const code = await WebAssembly.compileStreaming(fetch(resolved(address.default)));
   const { memory } = await module.default({ module_or_path: code });
   let started: Promise<void> | undefined;
   return surface("threads", module, memory, () => {
@@ -70,6 +69,11 @@ function surface(
   return { build, Model, Engine, resize, startThreads, heapBytes: () => memory.buffer.byteLength };
 }
 
-function resolved(address: string): URL {
-  return new URL(address, import.meta.url);
+/** Compiles a build while it comes, and while its JavaScript does. */
+async function compiled(address: string): Promise<WebAssembly.Module> {
+  const answer = await fetch(new URL(address, import.meta.url));
+  if (!answer.ok) throw new Error(`the server has no engine for us (it answered ${answer.status})`);
+  // Not every server knows what type a .wasm is, without which browsers refuse to compile it as it comes.
+  const typed = answer.headers.get("Content-Type") === "application/wasm";
+  return typed ? WebAssembly.compileStreaming(answer) : WebAssembly.compile(await answer.arrayBuffer());
 }

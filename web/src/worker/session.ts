@@ -231,8 +231,8 @@ export class Session {
       throw Fault.of(error, this.engine.lost() ? "engine" : "shard");
     }
     this.tellMemory();
-    // Only what the engine has checked is kept, so that a broken download poisons nothing.
-    await store.put(shard.sha256, bytes);
+    // Only what the engine has checked is kept, so that a broken download poisons nothing. Nobody waits for the disk.
+    void store.put(shard.sha256, bytes);
   }
 
   /** Tells how the level that the visitor looks at runs on the GPU, when there is something new to tell. */

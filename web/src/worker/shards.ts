@@ -5,11 +5,6 @@ import type { ShardInfo } from "./surface.ts";
 
 const STORE = "dvn-shards-1";
 
-export interface Fetched {
-  bytes: Uint8Array;
-  from: "network" | "store";
-}
-
 export type Progress = (file: string, received: number, total: number) => void;
 
 /** Where shards are kept between visits, by their SHA-256; absent where the browser has no such store. */
@@ -22,7 +17,11 @@ export interface ShardStore {
 /** The Cache API as a store. Its failures (a full disk, private browsing) only cost time, so they are silent. */
 export function browserStore(): ShardStore {
   const key = (sha256: string) => new URL(`/shards/${sha256}`, location.origin).href;
-  const open = () => ("caches" in globalThis ? caches.open(STORE) : Promise.reject(new Error("no store")));
+  let cache: Promise<Cache> | undefined;
+  const open = () => {
+    cache ??= "caches" in globalThis ? caches.open(STORE) : Promise.reject(new Error("no store"));
+    return cache;
+  };
   return {
     async get(sha256) {
       try {

@@ -26,14 +26,7 @@ const handlers: { [K in RequestKind]: Handler<K> } = {
   async open({ base, engine, record, faster }) {
     session?.close();
     session = undefined;
-    const module = await engineModule();
-    let json: string;
-    try {
-      json = await fetchText(new URL("model.json", base).href, LONGEST_DESCRIPTION);
-    } catch (error) {
-      const fault = Fault.of(error);
-      throw fault.fault === "shard" ? new Fault("model", fault.message) : fault;
-    }
+    const [module, json] = await Promise.all([engineModule(), description(base)]);
     session = await Session.open(
       {
         surface: module,
@@ -72,6 +65,15 @@ const handlers: { [K in RequestKind]: Handler<K> } = {
     return opened().time({ task, level }, rgb, signal);
   },
 };
+
+async function description(base: string): Promise<string> {
+  try {
+    return await fetchText(new URL("model.json", base).href, LONGEST_DESCRIPTION);
+  } catch (error) {
+    const fault = Fault.of(error);
+    throw fault.fault === "shard" ? new Fault("model", fault.message) : fault;
+  }
+}
 
 function opened(): Session {
   if (!session) throw new Fault("model", "No model is open.");
@@ -112,5 +114,10 @@ function receive({ data }: MessageEvent<ToWorker>): void {
   else last = last.then(() => answer(data));
 }
 
-if (self.name === THREAD) self.onmessage = ({ data }: MessageEvent<Shared>) => void beThread(data);
-else self.onmessage = receive;
+if (self.name === THREAD) {
+  self.onmessage = ({ data }: MessageEvent<Shared>) => void beThread(data);
+} else {
+  self.onmessage = receive;
+  // While the page still asks which models there are; a failure is told to whoever needs it.
+  engineModule().catch(() => {});
+}
