@@ -312,6 +312,8 @@ export class App {
       this.quiet.soon();
     } catch (error) {
       if (signal.aborted) return;
+      // What else was asked for would only fail again.
+      this.wishing.abort();
       const { fault, message } = Fault.of(error);
       state.trouble = { fault, message };
       state.working = false;
