@@ -93,3 +93,25 @@ test("nor do changes on the GPU, where the weights leave it", { timeout: 240_000
   const most = Math.ceil(layer / PAGE) * PAGE + PAGE;
   assert.ok(late.heapBytes - early.heapBytes <= most, `${early.heapBytes} bytes grew to ${late.heapBytes}`);
 });
+
+test("weights on their way to the GPU do not fill the heap", { timeout: 240_000 }, async (t) => {
+  const grown = {};
+  for (const engine of ["cpu", "webgpu"]) {
+    const { page, errors, close } = await open(browser, `#engine=${engine}&level=1`, { before: listen });
+    const { model } = await served(page);
+    const [task] = model.tasks;
+    await page.getByText(task.title, { exact: true }).first().click();
+    await answer(page, task.name, 1, 120_000);
+    const small = await page.evaluate(() => window.told);
+    await page.getByTestId("budget").press("End");
+    await answer(page, task.name, task.levels.length, 120_000);
+    const whole = await page.evaluate(() => window.told);
+    grown[engine] = { heap: whole.heapBytes - small.heapBytes, weights: whole.bytes - small.bytes };
+    t.diagnostic(`${engine}: ${JSON.stringify(grown[engine])}`);
+    assert.deepEqual(errors, []);
+    await close();
+  }
+  // On the CPU the weights live in the heap; of those for the GPU a megabyte and a few files at most are there at a time.
+  assert.ok(grown.cpu.heap >= grown.cpu.weights);
+  assert.ok(grown.webgpu.heap <= 0.5 * grown.webgpu.weights, `${grown.webgpu.heap} bytes`);
+});

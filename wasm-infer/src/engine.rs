@@ -40,6 +40,17 @@ impl Engine {
         }
     }
 
+    /// Where the weights belong on a GPU, uploads what waits in memory if that is more than `most` bytes.
+    ///
+    /// # Errors
+    /// If the GPU is too small, out of memory or lost.
+    pub async fn settle(&self, most: u64) -> Result<(), EngineError> {
+        match self {
+            Engine::Cpu(_) => Ok(()),
+            Engine::Gpu(engine) => engine.settle(most).await,
+        }
+    }
+
     /// Frees every shard that is not named, and the feature maps.
     pub fn retain(&self, keep: &[ShardId]) {
         match self {

@@ -179,6 +179,9 @@ impl Model {
     }
 }
 
+/// Bytes of weights that may wait for the GPU: more, and each layer's buffer is made anew less often while a level comes in.
+const MOST_WAITING: u64 = 1 << 20;
+
 /// Runs any level of a model.
 #[wasm_bindgen]
 #[derive(Debug)]
@@ -243,6 +246,12 @@ impl Engine {
             None => manifest.open(network, id, bytes),
         };
         self.engine.insert(id, shard.map_err(js)?).map_err(js)
+    }
+
+    /// To be waited for after shards were inserted: brings them to the GPU when many wait in WebAssembly's memory, which never
+    /// shrinks. One call at a time.
+    pub async fn settle(&self) -> Result<(), JsError> {
+        self.engine.settle(MOST_WAITING).await.map_err(js)
     }
 
     /// Frees every shard that is not named, and the feature maps.

@@ -102,3 +102,36 @@ fn a_change_takes_one_layers_extra_copy_at_most() {
         before = after;
     }
 }
+
+/// Shards that are brought to the GPU one by one give what shards that wait for a run do, and take no more at once.
+#[test]
+fn settled_shards_leave_memory_and_give_the_same() {
+    let mut answers = Vec::new();
+    for settle in [false, true] {
+        let engine = GpuEngine::new(gpu(), network());
+        let mut random = Random::new(37);
+        let plan = engine.network.plan(0, 3).expect("a level");
+        for id in plan.shards() {
+            let shard = selftest::shard(&engine.network, id, &mut random).expect("a shard of the network");
+            engine.insert(id, shard).expect("it fits");
+            let waits = engine.state.borrow().weights.waiting();
+            assert!(waits.0.contains(&id) && waits.1 > 0);
+            // Nothing happens before more waits than may.
+            pollster::block_on(engine.settle(waits.1)).expect("nothing to do");
+            assert_eq!(engine.state.borrow().weights.waiting(), waits);
+            if settle {
+                pollster::block_on(engine.settle(0)).expect("there is room");
+                assert_eq!(engine.state.borrow().weights.waiting(), (Vec::new(), 0));
+                assert!(engine.state.borrow().weights.on_gpu(&[id]));
+            }
+        }
+        let x: Vec<f32> = (0..SIZE * SIZE * 3).map(|n| n as f32 / 75.0).collect();
+        answers.push(pollster::block_on(engine.run(0, 3, &x, 1)).expect("runs"));
+        let largest = plan
+            .convs()
+            .map(|c| 36 * (plan.tensor(c.input).channels * plan.tensor(c.output).channels) as u64);
+        let limit = engine.resident_bytes() + largest.max().unwrap_or(0);
+        assert!(engine.peak_weight_bytes() <= limit);
+    }
+    assert_eq!(answers[0], answers[1]);
+}

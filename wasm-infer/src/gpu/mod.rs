@@ -120,7 +120,8 @@ impl GpuEngine {
         &self.gpu
     }
 
-    /// Keeps a shard, in place of an earlier one of the same name. It is uploaded when a level first needs it.
+    /// Keeps a shard, in place of an earlier one of the same name. It is uploaded when a level first needs it, or by
+    /// [`GpuEngine::settle`].
     ///
     /// # Errors
     /// If the network has no such shard, or its shapes are others.
@@ -131,6 +132,22 @@ impl GpuEngine {
             state.programs.clear();
         }
         Ok(())
+    }
+
+    /// Uploads what waits, if that is more than `most` bytes: memory does not fill with what belongs on the GPU. One call at
+    /// a time keeps to one layer's extra copy.
+    ///
+    /// # Errors
+    /// If the GPU is too small, out of memory or lost.
+    pub async fn settle(&self, most: u64) -> Result<(), EngineError> {
+        let (shards, bytes) = self.state.borrow().weights.waiting();
+        if bytes <= most {
+            return Ok(());
+        }
+        if let Some(reason) = self.gpu.lost() {
+            return Err(EngineError::DeviceLost { reason });
+        }
+        self.bring(&shards, "weights").await
     }
 
     /// Frees every shard that is not named, and the feature maps.
@@ -233,18 +250,23 @@ impl GpuEngine {
         if self.state.borrow().weights.on_gpu(&shards) {
             return Ok(());
         }
+        self.bring(&shards, &format!("the weights of level {}", plan.level)).await?;
+        // A shard may have been freed while the others were on their way.
+        check_resident(plan, |id| self.state.borrow().weights.has(id))
+    }
+
+    /// Brings these shards to the GPU, as far as they wait; `what` they are, for errors.
+    async fn bring(&self, shards: &[ShardId], what: &str) -> Result<(), EngineError> {
         loop {
-            let stage = || self.state.borrow_mut().weights.stage(&self.gpu, &shards);
+            let stage = || self.state.borrow_mut().weights.stage(&self.gpu, shards);
             let (staged, outcome) = self.gpu.watch(stage);
             let staged = staged.map_err(|needed| self.too_small("bytes of a buffer", needed))?;
-            let Some(upload) = staged else { break };
-            self.gpu.judge(outcome.await, &format!("the weights of level {}", plan.level))?;
+            let Some(upload) = staged else { return Ok(()) };
+            self.gpu.judge(outcome.await, what)?;
             let state = &mut *self.state.borrow_mut();
             state.weights.commit(upload);
             state.programs.clear();
         }
-        // A shard may have been freed while the others were on their way.
-        check_resident(plan, |id| self.state.borrow().weights.has(id))
     }
 
     /// Sends the level to the GPU, in parts if the batch is large. All of its shards are there.

@@ -2,7 +2,7 @@
 //!
 //! A *place* is one GPU buffer: one for each shared layer, holding the blocks in use one after another, and one for
 //! each stem and each level's own parameters. A shard that is inserted waits in memory, already in the GPU's layout, and
-//! moves to its places when a level first needs it, one place at a time: the place's new buffer takes over what the old
+//! moves to its places when a level first needs it, or when much waits, one place at a time: the place's new buffer takes over what the old
 //! one held on the GPU, so that nothing is uploaded twice and at most one layer is there twice. A shard that is freed
 //! leaves its places at once.
 
@@ -112,6 +112,16 @@ impl Weights {
         needed.iter().all(|id| self.shards.get(id).is_some_and(|e| e.waiting.is_empty()))
     }
 
+    /// The shards that wait, wholly or in part, and the bytes that do.
+    pub(super) fn waiting(&self) -> (Vec<ShardId>, u64) {
+        let shards = self.shards.iter().filter(|(_, e)| !e.waiting.is_empty());
+        (shards.map(|(id, _)| *id).collect(), self.waiting_bytes())
+    }
+
+    fn waiting_bytes(&self) -> u64 {
+        self.shards.values().flat_map(|e| e.waiting.values()).map(|w| 4 * w.len() as u64).sum()
+    }
+
     pub(super) fn ids(&self) -> impl Iterator<Item = ShardId> {
         self.shards.keys().copied()
     }
@@ -123,8 +133,7 @@ impl Weights {
 
     /// Bytes of the buffers on the GPU and of what waits.
     pub(super) fn bytes(&self) -> u64 {
-        let waiting = self.shards.values().flat_map(|e| e.waiting.values());
-        self.account.bytes() + waiting.map(|w| 4 * w.len() as u64).sum::<u64>()
+        self.account.bytes() + self.waiting_bytes()
     }
 
     /// The first place where one of these shards is still missing, made anew with all of them: to be called under an

@@ -20,10 +20,13 @@ export async function open({ backend, model, task, threads }) {
       const wanted = parsed.shards(task, next);
       const kept = new Set(engine.resident());
       const missing = wanted.filter((file) => !kept.has(file));
+      let settled = Promise.resolve();
       await Promise.all(
         missing.map(async (file) => {
           const bytes = await bytesOf(`${model}/${file}`);
           engine.insert(file, bytes, await sha256(bytes));
+          settled = settled.then(() => engine.settle());
+          await settled;
         }),
       );
       engine.retain(wanted);

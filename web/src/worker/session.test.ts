@@ -17,6 +17,9 @@ const LEVELS = [
 class FakeEngine implements Engine {
   static made: FakeEngine[] = [];
   isLost = false;
+  full = false;
+  settled: string[] = [];
+  private settling = 0;
   private runs = 0;
   private readonly held = new Map<string, Uint8Array>();
 
@@ -31,6 +34,14 @@ class FakeEngine implements Engine {
   insert(file: string, bytes: Uint8Array) {
     if (bytes[0] !== 1) throw new Error(`${file} is damaged`);
     this.held.set(file, bytes);
+  }
+  async settle() {
+    this.settling += 1;
+    expect(this.settling).toBe(1);
+    await Promise.resolve();
+    this.settling -= 1;
+    if (this.full) throw new Error("the GPU is out of memory");
+    this.settled = this.resident();
   }
   retain(files: string[]) {
     for (const file of this.held.keys()) if (!files.includes(file)) this.held.delete(file);
@@ -172,6 +183,22 @@ describe("what is resident", () => {
 });
 
 describe("what goes wrong", () => {
+  test("a GPU that fills up on the way to a level leaves the lower one running", async () => {
+    const session = await open();
+    await hold(session, 1);
+    const [engine] = FakeEngine.made;
+    if (!engine) throw new Error("no engine was made");
+    expect(engine.settled.sort()).toEqual([...(LEVELS[0] ?? [])].sort());
+    engine.full = true;
+    const up = session.run({ task: 0, level: 2 }, new Uint8Array(), 1);
+    await expect(up).rejects.toMatchObject({ fault: "engine", message: "the GPU is out of memory" });
+    expect(engine.resident().sort()).toEqual([...(LEVELS[0] ?? [])].sort());
+    expect(await session.run({ task: 0, level: 1 }, new Uint8Array(), 1)).toEqual(new Float32Array([1]));
+    engine.full = false;
+    await hold(session, 2);
+    expect(engine.settled).toHaveLength(6);
+  });
+
   test("a damaged shard is named and never stored; mended, it loads", async () => {
     server.set("unit-1-1.safetensors", new Uint8Array([0, 2, 3]));
     const session = await open();

@@ -46,6 +46,7 @@ export class Session {
   /** Devices lost so far. */
   private losses = 0;
   private toldKernels = "";
+  private settling: Promise<void> = Promise.resolve();
   private closed = false;
 
   private constructor(
@@ -211,14 +212,18 @@ export class Session {
     if (stored) {
       const hash = await sha256(stored);
       if (signal.aborted) throw new Fault("cancelled", "No longer needed.");
+      let sound = true;
       try {
         this.engine.insert(file, stored, hash);
-        this.stored += stored.length;
-        this.tellMemory();
-        return;
       } catch {
         // Damaged in the store: the server's is still good.
+        sound = false;
         await store.drop(shard.sha256);
+      }
+      if (sound) {
+        this.stored += stored.length;
+        await this.settle();
+        return;
       }
     }
     const bytes = await fetchShard(this.base, shard, progress, signal);
@@ -230,9 +235,17 @@ export class Session {
     } catch (error) {
       throw Fault.of(error, this.engine.lost() ? "engine" : "shard");
     }
-    this.tellMemory();
     // Only what the engine has checked is kept, so that a broken download poisons nothing. Nobody waits for the disk.
     void store.put(shard.sha256, bytes);
+    await this.settle();
+  }
+
+  /** Has the engine take what was inserted where it belongs, one call after the other. */
+  private async settle(): Promise<void> {
+    const mine = this.settling.catch(() => {}).then(() => this.engine.settle());
+    this.settling = mine;
+    await mine;
+    this.tellMemory();
   }
 
   /** Tells how the level that the visitor looks at runs on the GPU, when there is something new to tell. */

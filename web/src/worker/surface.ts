@@ -86,6 +86,8 @@ export interface Engine {
   /** Whether the adapter only imitates a GPU. */
   readonly software: boolean;
   insert(file: string, bytes: Uint8Array, sha256?: string): void;
+  /** To be waited for after shards were inserted, one call at a time: brings them to the GPU when many wait. */
+  settle(): Promise<void>;
   retain(files: string[]): void;
   resident(): string[];
   residentBytes(): number;
