@@ -23,6 +23,7 @@ export class App {
   private readonly jobs: Jobs;
   private readonly listeners = new Set<() => void>();
   private told = false;
+  private coming = false;
   /** Cancels what an older wish is still loading. */
   private wishing = new AbortController();
   private readonly quiet = new Quiet((signal) => this.measureQuietly(signal));
@@ -39,13 +40,23 @@ export class App {
     return () => this.listeners.delete(listener);
   }
 
-  /** Tells the views, once for all changes that come before the next frame: while files arrive there are many. */
+  /** Tells the views, once for all changes made in one go. */
   changed(): void {
     if (this.told) return;
     this.told = true;
-    requestAnimationFrame(() => {
+    queueMicrotask(() => {
       this.told = false;
       for (const listener of this.listeners) listener();
+    });
+  }
+
+  /** Tells the views with the next frame: while files arrive, more changes than that could not be seen. */
+  private changing(): void {
+    if (this.coming) return;
+    this.coming = true;
+    requestAnimationFrame(() => {
+      this.coming = false;
+      this.changed();
     });
   }
 
@@ -430,7 +441,7 @@ export class App {
     } else {
       state.arriving.set(event.file, { received: event.received, total: event.total });
     }
-    this.changed();
+    this.changing();
   }
 
   /** Puts the moment into the address; `lasting` ones are steps of the browser's Back. */
