@@ -313,9 +313,9 @@ export class App {
         await looking;
         if (picture) await this.run([picture], spot, signal);
       };
-      const kept = client.ask("keep", { spots }, signal);
+      const keeping = client.ask("keep", { spots }, signal);
       for (const spot of spots) {
-        await Promise.all([kept, client.ask("load", spot, signal), look(spot)]);
+        await Promise.all([keeping, client.ask("load", spot, signal), look(spot)]);
         if (signal.aborted) return;
       }
       state.working = false;

@@ -2,9 +2,9 @@
 //!
 //! A *place* is one GPU buffer: one for each shared layer, holding the blocks in use one after another, and one for
 //! each stem and each level's own parameters. A shard that is inserted waits in memory, already in the GPU's layout, and
-//! moves to its places when a level first needs it, or when much waits, one place at a time: the place's new buffer takes over what the old
-//! one held on the GPU, so that nothing is uploaded twice and at most one layer is there twice. A shard that is freed
-//! leaves its places at once.
+//! moves to its places when a level first needs it, or when much waits, one place at a time: the place's new buffer takes
+//! over what the old one held on the GPU, so that nothing is uploaded twice and at most one layer is there twice. A shard
+//! that is freed leaves its places at once.
 
 use super::device::Gpu;
 use super::memory::{Account, Memory};
