@@ -194,6 +194,7 @@ export class Session {
       for (const file of queue) {
         if (together.aborted) throw new Fault("cancelled", "No longer needed.");
         await this.loadOne(file, together);
+        await this.settle();
       }
     };
     try {
@@ -212,18 +213,13 @@ export class Session {
     if (stored) {
       const hash = await sha256(stored);
       if (signal.aborted) throw new Fault("cancelled", "No longer needed.");
-      let sound = true;
       try {
         this.engine.insert(file, stored, hash);
+        this.stored += stored.length;
+        return;
       } catch {
         // Damaged in the store: the server's is still good.
-        sound = false;
         await store.drop(shard.sha256);
-      }
-      if (sound) {
-        this.stored += stored.length;
-        await this.settle();
-        return;
       }
     }
     const bytes = await fetchShard(this.base, shard, progress, signal);
@@ -237,7 +233,6 @@ export class Session {
     }
     // Only what the engine has checked is kept, so that a broken download poisons nothing. Nobody waits for the disk.
     void store.put(shard.sha256, bytes);
-    await this.settle();
   }
 
   /** Has the engine take what was inserted where it belongs, one call after the other. */
