@@ -6,6 +6,7 @@ pub mod config;
 pub mod data;
 pub mod evaluate;
 pub mod export;
+pub mod import;
 pub mod network;
 pub mod onnx;
 pub mod plot;

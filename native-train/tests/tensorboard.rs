@@ -210,6 +210,7 @@ fn a_runs_event_files_say_what_its_metrics_say() {
             out: out.path(),
             device: Device::Cpu,
             checkpoint,
+            from: None,
             team: Arc::default(),
         })
         .unwrap()

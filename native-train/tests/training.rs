@@ -69,6 +69,7 @@ fn setup<'a>(text: &str, out: &'a Path, checkpoint: Option<Checkpoint>) -> Setup
         out,
         device: Device::Cpu,
         checkpoint,
+        from: None,
         team: Arc::default(),
     }
 }

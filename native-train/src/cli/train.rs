@@ -36,6 +36,10 @@ pub struct Args {
     /// Go on from a checkpoint: OUT's own, or the file given (which knows its configuration).
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
+    /// Start from a trained model of the same backbone and units in place of random weights: its shared weights, and what its
+    /// tasks of the same order of units have (stem, batch norms; the classifier too for the same classes).
+    #[arg(long, value_name = "MODEL", conflicts_with = "resume")]
+    from: Option<PathBuf>,
     /// Start anew although OUT holds a checkpoint, or go on from an older one than it holds.
     #[arg(long)]
     overwrite: bool,
@@ -230,7 +234,8 @@ fn train(args: &Args, team: &Arc<Team>) -> anyhow::Result<ExitCode> {
     })?;
     let device = device(args.device)?;
     let (data, team) = (args.data.as_path(), team.clone());
-    let setup = Setup { config, text, command: command(), data, out: &out, device, checkpoint, team };
+    let from = args.from.as_deref();
+    let setup = Setup { config, text, command: command(), data, out: &out, device, checkpoint, from, team };
     let mut run = Run::new(setup)?;
     let stop = |_| stop.load(Ordering::Relaxed);
     if !leads {

@@ -7,6 +7,7 @@
 use super::BatchStatistics;
 use crate::data::rng::Rng;
 use dvn::plan::{Conv, Weights};
+use dvn::shard::Norm;
 use dvn::{Network, Plan};
 use std::ops::Range;
 
@@ -260,12 +261,28 @@ impl Parameters {
         }
     }
 
+    /// Makes a level's batch norms those that fold to `folded` with the statistics given, of each convolution's output: the
+    /// reverse of [`Parameters::folded_norms`].
+    pub fn unfold_norms(&mut self, plan: &Plan, folded: &[Norm], statistics: &[BatchStatistics]) {
+        let level = self.layout.levels[plan.task][plan.level - 1].clone();
+        self.update_running(plan, statistics, 1.0);
+        for ((own, running), folded) in level.norms.iter().zip(&level.running).zip(folded) {
+            for (c, (&scale, &shift)) in folded.scale.iter().zip(&folded.shift).enumerate() {
+                let mean = f64::from(self.running[running.scale.start + c]);
+                let variance = f64::from(self.running[running.shift.start + c]);
+                let (scale, shift) = (f64::from(scale), f64::from(shift));
+                self.values[own.scale.start + c] = (scale * (variance + super::EPSILON).sqrt()) as f32;
+                self.values[own.shift.start + c] = (shift + mean * scale) as f32;
+            }
+        }
+    }
+
     /// A level's batch norms folded with the running statistics: scale and shift of each convolution.
-    pub fn folded_norms(&self, plan: &Plan) -> Vec<dvn::shard::Norm> {
+    pub fn folded_norms(&self, plan: &Plan) -> Vec<Norm> {
         let level = self.level(plan);
         let fold = |(own, running): (&NormRange, &NormRange)| {
             let channels = own.scale.len();
-            let mut norm = dvn::shard::Norm::default();
+            let mut norm = Norm::default();
             for c in 0..channels {
                 let gamma = f64::from(self.values[own.scale.start + c]);
                 let beta = f64::from(self.values[own.shift.start + c]);

@@ -10,6 +10,7 @@ use crate::train::Team;
 use cpu_kernels as k;
 use dvn::Plan;
 use dvn::plan::{Conv, Op, Shortcut, TensorId};
+use dvn::shard::Norm;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -115,23 +116,33 @@ fn shape(plan: &Plan, conv: &Conv, images: usize) -> k::Shape {
     }
 }
 
+fn statistics(sums: &k::Sums, count: usize) -> BatchStatistics {
+    let mut statistics = BatchStatistics { count, ..Default::default() };
+    for (sum, square) in sums.sum.iter().zip(&sums.product) {
+        let mean = sum / count as f64;
+        statistics.mean.push(mean);
+        statistics.variance.push((square / count as f64 - mean * mean).max(0.0));
+    }
+    statistics
+}
+
 impl NormState {
-    fn new(sums: &k::Sums, count: usize, gamma: &[f32], beta: &[f32]) -> (NormState, BatchStatistics) {
+    fn new(statistics: &BatchStatistics, gamma: &[f32], beta: &[f32]) -> NormState {
         let mut state = NormState::default();
-        let mut statistics = BatchStatistics { count, ..Default::default() };
-        for (c, (sum, square)) in sums.sum.iter().zip(&sums.product).enumerate() {
-            let mean = sum / count as f64;
-            let variance = (square / count as f64 - mean * mean).max(0.0);
+        for (c, (&mean, variance)) in statistics.mean.iter().zip(&statistics.variance).enumerate() {
             let inverse = 1.0 / (variance + EPSILON).sqrt();
             let scale = f64::from(gamma[c]) * inverse;
             state.mean.push(mean);
             state.inverse.push(inverse);
             state.scale.push(scale as f32);
             state.shift.push((f64::from(beta[c]) - mean * scale) as f32);
-            statistics.mean.push(mean);
-            statistics.variance.push(variance);
         }
-        (state, statistics)
+        state
+    }
+
+    /// For a forward pass alone.
+    fn folded(norm: &Norm) -> NormState {
+        NormState { scale: norm.scale.clone(), shift: norm.shift.clone(), ..Default::default() }
     }
 
     /// Gradients of gamma and beta into `packed`.
@@ -179,6 +190,30 @@ impl Trunk {
     /// Runs a trunk with the batch's statistics. `images` is [n, size, size, 3], normalised; `packed` the level's
     /// parameters. Gives the pooled features, [n, features].
     pub fn forward(&mut self, plan: &Plan, images: &[f32], packed: &[f32]) -> (Vec<f32>, Saved) {
+        self.walk(plan, images, packed, None)
+    }
+
+    /// As [`Trunk::forward`], but every batch norm is the folded one given, whatever the batch's statistics and `packed` say.
+    /// Gives the statistics of each convolution's output.
+    pub fn statistics(
+        &mut self,
+        plan: &Plan,
+        images: &[f32],
+        packed: &[f32],
+        folded: &[Norm],
+    ) -> Vec<BatchStatistics> {
+        let (_, saved) = self.walk(plan, images, packed, Some(folded));
+        saved.y.into_iter().chain(saved.x.into_iter().flatten()).for_each(|buffer| self.pool.give(buffer));
+        saved.statistics
+    }
+
+    fn walk(
+        &mut self,
+        plan: &Plan,
+        images: &[f32],
+        packed: &[f32],
+        folded: Option<&[Norm]>,
+    ) -> (Vec<f32>, Saved) {
         let start = Instant::now();
         let n = images.len() / plan.tensors[0].elements();
         let layout = LevelLayout::new(plan);
@@ -217,8 +252,11 @@ impl Trunk {
             let (gamma, beta) = (&packed[range.scale.clone()], &packed[range.shift.clone()]);
             sum_over(&self.team, &mut sums);
             let count = n * shape.output().pixels() * self.team.size();
-            let (norm, statistics) = NormState::new(&sums, count, gamma, beta);
-            saved.norms.push(norm);
+            let statistics = statistics(&sums, count);
+            saved.norms.push(match folded {
+                None => NormState::new(&statistics, gamma, beta),
+                Some(folded) => NormState::folded(&folded[i]),
+            });
             saved.statistics.push(statistics);
             saved.y.push(y);
         }

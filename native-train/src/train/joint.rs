@@ -9,6 +9,7 @@ use crate::network::trunk::{Saved, Times};
 use crate::network::{BatchStatistics, LevelLayout, Parameters, RUNNING_SHARE, Trunk};
 use candle_core::backprop::GradStore;
 use candle_core::{D, Device, Result, Tensor, Var};
+use dvn::shard::Norm;
 use dvn::{DefinitionError, Network, Plan};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -100,6 +101,23 @@ impl Joint {
         self
     }
 
+    /// Gives a level the batch norms that fold to `folded`: with the statistics of `batch`, and with the running ones, it
+    /// computes what it would with the folded ones. Its weights must be in place, and the batch at its full size.
+    pub fn adopt_norms(&mut self, task: usize, level: usize, folded: &[Norm], batch: &Batch) {
+        self.at_size(batch.size);
+        let (plan, layout) = &self.plans[task][level - 1];
+        self.parameters.gather(plan, layout, &mut self.packed[0]);
+        let statistics = self.trunk.statistics(plan, &batch.images, &self.packed[0], folded);
+        self.parameters.unfold_norms(plan, folded, &statistics);
+    }
+
+    /// Frees the memory of images of another size.
+    fn at_size(&mut self, size: usize) {
+        if self.size.replace(size).is_some_and(|before| before != size) {
+            self.trunk.clear();
+        }
+    }
+
     /// Where the steps' time went: in trunks, and in the optimizer.
     pub fn times(&self) -> (Times, Duration) {
         (self.trunk.times, self.optimizer)
@@ -136,9 +154,7 @@ impl Joint {
 
     /// Adds the gradients of one task's batch.
     fn task(&mut self, task: usize, batch: &Batch, training: &Training) -> Result<Vec<LevelResult>> {
-        if self.size.replace(batch.size).is_some_and(|before| before != batch.size) {
-            self.trunk.clear();
-        }
+        self.at_size(batch.size);
         let levels = self.plans[task].len();
         let mut results = vec![LevelResult::default(); levels];
         let mut teacher = None;

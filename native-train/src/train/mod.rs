@@ -9,10 +9,12 @@ pub mod optimizer;
 pub mod output;
 pub mod progress;
 pub mod run;
+pub mod take_over;
 pub mod team;
 
 pub use checkpoint::Checkpoint;
 pub use joint::Joint;
 pub use output::Output;
 pub use run::{Outcome, Run, Setup};
+pub use take_over::take_over;
 pub use team::Team;

@@ -5,6 +5,7 @@ use super::checkpoint::{Checkpoint, Head, VERSION};
 use super::joint::{Joint, LevelResult};
 use super::output::Output;
 use super::progress::{At, Progress, Steps};
+use super::take_over::take_over;
 use super::team::Team;
 use crate::config::{self, Config};
 use crate::data::augment::Augment;
@@ -60,6 +61,8 @@ pub struct Setup<'a> {
     pub device: Device,
     /// Where to go on.
     pub checkpoint: Option<Checkpoint>,
+    /// The folder of a model to start from, if there is no checkpoint.
+    pub from: Option<&'a Path>,
     /// The processes that train together.
     pub team: Arc<Team>,
 }
@@ -84,6 +87,8 @@ pub struct Run {
     steps: u64,
     best: Option<f64>,
     seconds: f64,
+    /// What a model that the run starts from gave it, for people.
+    taken: Option<String>,
 }
 
 impl Run {
@@ -102,7 +107,7 @@ impl Run {
     /// # Errors
     /// If data, network, output folder or checkpoint are not usable.
     pub fn new(setup: Setup) -> anyhow::Result<Run> {
-        let Setup { config, text, command, data, out, device, checkpoint, team } = setup;
+        let Setup { config, text, command, data, out, device, checkpoint, from, team } = setup;
         ensure!(
             team.size() == 1 || device.is_cpu(),
             "{} processes together train on CPUs only: give --device cpu",
@@ -123,6 +128,7 @@ impl Run {
             step: 0,
             best: None,
             seconds: 0.0,
+            taken: None,
             command,
             out: out.to_owned(),
             output,
@@ -137,8 +143,10 @@ impl Run {
             team,
             config,
         };
-        if let Some(checkpoint) = checkpoint {
-            run.go_on(checkpoint)?;
+        match (checkpoint, from) {
+            (Some(checkpoint), _) => run.go_on(checkpoint)?,
+            (None, Some(model)) => run.start_from(model)?,
+            (None, None) => {}
         }
         if let Some(output) = &run.output {
             let four = |numbers: usize| 4 * numbers as u64;
@@ -175,11 +183,21 @@ impl Run {
         Ok(())
     }
 
+    /// Takes over what a trained model holds.
+    fn start_from(&mut self, model: &Path) -> anyhow::Result<()> {
+        let model = ModelFolder::open(model)?;
+        let batches: Vec<Batch> =
+            self.loaders()?.iter_mut().map(|loader| loader.batch_at(0, Scale::Full)).collect();
+        self.taken = Some(take_over(&model, &self.network, &self.sets, &mut self.joint, &batches)?);
+        self.average = self.average.take().map(|_| Average::new(&self.joint.parameters));
+        Ok(())
+    }
+
     /// What will be trained, for people.
     pub fn describe(&self) -> String {
         let sets = self.sets.iter().map(|s| format!("{} ({} images)", s.name, s.len()));
         format!(
-            "{}: {}, {} units, {:.2} M parameters in all; {}; {} steps of {} images a task{}{}",
+            "{}: {}, {} units, {:.2} M parameters in all; {}; {} steps of {} images a task{}{}{}",
             self.config.name,
             self.network.backbone(),
             self.network.levels(),
@@ -196,7 +214,8 @@ impl Run {
                 step if step == self.steps =>
                     "; all of them are done already: only evaluating and exporting".into(),
                 step => format!("; going on at step {step}"),
-            }
+            },
+            self.taken.as_ref().map(|taken| format!("\n{taken}")).unwrap_or_default(),
         )
     }
 

@@ -12,8 +12,9 @@ export const ENGINES = {
   "tfjs-wasm": { library: "tensorflow", backend: "wasm" },
 };
 
-/** The longest that a call may take beyond the seconds that it is to run for. */
+/** The longest that a call may take beyond the seconds that it is to run for, and what each picture may add to it. */
 const PATIENCE = 120;
+const PATIENCE_A_PICTURE = 10;
 
 /** A page whose engine has given its first result. */
 export class Run {
@@ -21,9 +22,11 @@ export class Run {
   started;
   #context;
   #page;
+  #patience;
 
-  constructor(name, context, page) {
+  constructor(name, batch, context, page) {
     this.name = name;
+    this.#patience = PATIENCE + PATIENCE_A_PICTURE * batch;
     this.#context = context;
     this.#page = page;
   }
@@ -31,7 +34,7 @@ export class Run {
   /** A fresh page with nothing in its cache, up to the first result on a level. */
   static async start(browser, job, name, level, batch) {
     const context = await browser.newContext();
-    const run = new Run(name, context, await context.newPage());
+    const run = new Run(name, batch, context, await context.newPage());
     try {
       await run.#page.goto(job.address);
       await run.#page.waitForFunction(() => globalThis.bench !== undefined);
@@ -52,7 +55,7 @@ export class Run {
       ([what, argument]) => globalThis.bench.call(what, argument),
       [what, argument],
     );
-    return within(PATIENCE + seconds, work);
+    return within(this.#patience + seconds, work);
   }
 
   close() {
