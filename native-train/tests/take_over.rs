@@ -107,7 +107,11 @@ fn the_first_step_has_the_loss_that_the_models_own_answers_have() {
         for (level, result) in (1..).zip(levels) {
             let logits = engine.run(task, level, &batch.images, IMAGES).unwrap();
             let loss = cross_entropy(&logits, &batch.labels, classes);
-            assert!((result.loss - loss).abs() < 1e-3 * loss, "{task} {level}: {} against {loss}", result.loss);
+            assert!(
+                (result.loss - loss).abs() < 1e-3 * loss,
+                "{task} {level}: {} against {loss}",
+                result.loss
+            );
             let right = answers(&logits, classes);
             let hits = right.iter().zip(&batch.labels).filter(|(a, l)| **a == usize::from(**l)).count();
             assert!(result.hits.abs_diff(hits) <= 1, "{task} {level}: {} and {hits} hits", result.hits);

@@ -1,6 +1,7 @@
 // What the tests share: a browser, a page that reports its errors, and ways to read the page.
 
 import { readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { chromium } from "playwright-core";
 
 const address = process.env.DVN_PAGE;
@@ -67,8 +68,9 @@ function gpuProcess(browser) {
   throw new Error("the browser has no GPU process");
 }
 
-/** Opens the page at a link's moment; `errors` fills with whatever the page complains about. */
-export async function open(browser, link = "", options = {}) {
+/** Opens the page, or the one `at` another address, at a link's moment; `errors` fills with whatever the page complains
+ * about. */
+export async function open(browser, link = "", { at = address, ...options } = {}) {
   const context = await browser.newContext({ viewport: WIDE, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
@@ -78,13 +80,24 @@ export async function open(browser, link = "", options = {}) {
   });
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("request", (request) => {
-    if (!request.url().startsWith(address) && !request.url().startsWith("blob:")) {
+    if (!request.url().startsWith(at) && !request.url().startsWith("blob:")) {
       errors.push(`a request left the page: ${request.url()}`);
     }
   });
   if (options.before) await options.before(page);
-  await page.goto(address + link);
+  await page.goto(at + link);
   return { page, errors, close: () => context.close() };
+}
+
+/** The page from a server that says nothing of isolation from other origins. */
+export async function serveUnisolated() {
+  const server = createServer(async (request, response) => {
+    const answer = await fetch(new URL(request.url, address));
+    response.writeHead(answer.status, { "Content-Type": answer.headers.get("Content-Type") ?? "text/plain" });
+    response.end(Buffer.from(await answer.arrayBuffer()));
+  });
+  await new Promise((listening) => server.listen(0, "localhost", listening));
+  return { at: `http://localhost:${server.address().port}/`, close: () => server.close() };
 }
 
 /** Has the engine's worker run `patch` first: for what no browser here does by itself. Needs a context that bypasses

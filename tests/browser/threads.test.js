@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { after, before, test } from "node:test";
-import { launch, open, patchWorker, said, served } from "./page.js";
+import { launch, open, patchWorker, said, served, serveUnisolated } from "./page.js";
 
 const THREADS = Math.min(availableParallelism(), 8);
 
@@ -65,6 +65,23 @@ test("threads where memory can be shared; the same answers without", async (t) =
   assert.doesNotMatch(plain.engine, /threads/);
   assert.deepEqual(plain.said, isolated.said);
   assert.deepEqual([...isolated.errors, ...plain.errors], []);
+});
+
+test("a server that says nothing of isolation: the next visit has threads all the same", async () => {
+  const server = await serveUnisolated();
+  const { page, errors, close } = await open(browser, "#engine=cpu", { at: server.at });
+  const isolated = () => page.evaluate(() => crossOriginIsolated);
+  assert.ok(!(await isolated()));
+  await page.evaluate(async () => {
+    await navigator.serviceWorker.ready;
+  });
+  await page.reload();
+  assert.ok(await isolated());
+  const line = page.getByTestId("engine-line");
+  if (THREADS > 1) await line.filter({ hasText: `${THREADS} threads` }).waitFor();
+  assert.deepEqual(errors, []);
+  await close();
+  server.close();
 });
 
 test("workers that do not start are done without", async () => {

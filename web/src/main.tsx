@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { App } from "./app.ts";
+import { isolateNextVisit } from "./isolation.ts";
 import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/first.css";
@@ -13,3 +14,4 @@ const app = new App();
 const root = document.getElementById("page");
 if (root) render(<Page app={app} />, root);
 void app.start();
+addEventListener("load", isolateNextVisit);

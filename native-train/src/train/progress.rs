@@ -5,6 +5,7 @@ use super::joint::LevelResult;
 use super::metrics::{Line, Metrics, StepLine};
 use crate::report::TaskReport;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::VecDeque;
 use std::io::IsTerminal;
 use std::ops::Range;
 use std::path::Path;
@@ -53,10 +54,32 @@ impl Steps {
         (steps.end - steps.start) as f64 - 0.75 * small as f64
     }
 
-    /// How long the steps from `at` on will take, when those from `begun` to `at` took `so_far`.
-    fn left(&self, begun: u64, at: u64, so_far: Duration) -> Duration {
-        let done = self.cost(begun..at);
-        if done > 0.0 { so_far.mul_f64(self.cost(at..self.all) / done) } else { Duration::ZERO }
+    /// How long the steps from `at` on will take.
+    fn left(&self, at: u64, pace: &Pace) -> Duration {
+        Duration::from_secs_f64(pace.median() * self.cost(at..self.all))
+    }
+}
+
+/// Seconds that a step at full size takes, by the last lines of metrics. The median of them: a pause of the process, or of the
+/// machine, is not work.
+#[derive(Default)]
+struct Pace(VecDeque<f64>);
+
+impl Pace {
+    /// Lines that count.
+    const RECENT: usize = 99;
+
+    fn add(&mut self, seconds: f64) {
+        if self.0.len() == Pace::RECENT {
+            self.0.pop_front();
+        }
+        self.0.push_back(seconds);
+    }
+
+    fn median(&self) -> f64 {
+        let mut sorted = Vec::from(self.0.clone());
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
     }
 }
 
@@ -69,9 +92,11 @@ pub struct Progress {
     terminal: bool,
     steps: Steps,
     sums: Sums,
+    /// The step at which they begin.
+    since: u64,
+    pace: Pace,
     lined: Instant,
     written: Instant,
-    begun: (Instant, u64),
 }
 
 /// The state of a run at one step.
@@ -113,9 +138,10 @@ impl Progress {
             terminal,
             steps,
             sums: Sums::default(),
+            since: done,
+            pace: Pace::default(),
             lined,
             written,
-            begun: (now, done),
         })
     }
 
@@ -144,8 +170,9 @@ impl Progress {
         let training_accuracy = per(&|r| 100.0 * (r.hits * tasks) as f64 / sums.images as f64);
         let images_per_s = round(sums.images as f64 / seconds);
         let whole = loss.iter().map(|t| t.last().map_or("-".into(), |l| format!("{l:.2}")));
-        let (begun, first) = self.begun;
-        let left = indicatif::HumanDuration(self.steps.left(first, at.step, begun.elapsed()));
+        self.pace.add(seconds / self.steps.cost(self.since..at.step));
+        self.since = at.step;
+        let left = indicatif::HumanDuration(self.steps.left(at.step, &self.pace));
         let loss_now = whole.collect::<Vec<_>>().join(" ");
         let message = format!("{left} left, {images_per_s:.0} images/s, loss {loss_now}");
         self.bar.set_message(message.clone());
@@ -175,6 +202,7 @@ impl Progress {
         // The time that it took is not training time.
         self.written = Instant::now();
         self.sums = Sums::default();
+        self.since = step;
         let line = tasks.iter().map(|task| {
             let levels = task.levels.iter().map(|l| l.accuracy.map_or("-".into(), |a| format!("{a:.1}")));
             format!("{} {} %", task.name, levels.collect::<Vec<_>>().join(" / "))
@@ -207,14 +235,26 @@ mod tests {
     #[test]
     fn the_time_left_knows_that_half_size_costs_a_quarter() {
         let steps = Steps { all: 100, half_size: 40 };
-        let left = |begun, at, seconds| steps.left(begun, at, Duration::from_secs(seconds)).as_secs();
+        let pace = Pace([4.0].into());
+        let left = |at| steps.left(at, &pace).as_secs();
         // Steps of 1 s at half size, of 4 s at full size.
-        assert_eq!(left(0, 20, 20), 20 + 60 * 4);
-        assert_eq!(left(0, 40, 40), 60 * 4);
-        assert_eq!(left(0, 50, 40 + 40), 50 * 4);
-        assert_eq!(left(30, 60, 10 + 80), 40 * 4);
-        assert_eq!(left(60, 70, 40), 30 * 4);
-        assert_eq!(left(70, 100, 120), 0);
-        assert_eq!(left(70, 70, 0), 0);
+        assert_eq!(left(0), 40 + 60 * 4);
+        assert_eq!(left(20), 20 + 60 * 4);
+        assert_eq!(left(40), 60 * 4);
+        assert_eq!(left(70), 30 * 4);
+        assert_eq!(left(100), 0);
+        assert_eq!(steps.left(70, &Pace::default()), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_pause_is_not_taken_for_work_and_a_lasting_change_is() {
+        let mut pace = Pace::default();
+        for seconds in [2.0, 2.0, 3600.0, 2.0, 1.0] {
+            pace.add(seconds);
+        }
+        assert_eq!(pace.median(), 2.0);
+        (0..Pace::RECENT).for_each(|_| pace.add(8.0));
+        assert_eq!(pace.median(), 8.0);
+        assert_eq!(pace.0.len(), Pace::RECENT);
     }
 }
