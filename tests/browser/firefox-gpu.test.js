@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import puppeteer from "puppeteer-core";
 
 const { DVN_PAGE, FIREFOX } = process.env;
@@ -17,10 +18,14 @@ const WITH_WEBGPU = {
   "gfx.webgpu.ignore-blocklist": true,
 };
 
+/** Whether all cards have an answer at level 2; one without an answer yet has no level. */
+const answered = (cards) => cards.length > 0 && cards.every(({ dataset }) => dataset.level === "2");
+
 test("WebGPU answers in Firefox as the CPU engine does", { skip, timeout: 2 * LONG }, async (t) => {
   const browser = await puppeteer.launch({
     browser: "firefox",
     executablePath: FIREFOX,
+    defaultViewport: null,
     extraPrefsFirefox: WITH_WEBGPU,
   });
   try {
@@ -31,14 +36,11 @@ test("WebGPU answers in Firefox as the CPU engine does", { skip, timeout: 2 * LO
     const answers = async (engine) => {
       await page.goto("about:blank");
       await page.goto(`${DVN_PAGE}#engine=${engine}&level=2`);
-      await page.waitForFunction(
-        () => {
-          // A card without an answer yet has no level: the tasks answer one after the other.
-          const cards = [...document.querySelectorAll("article[data-testid^='answer-']")];
-          return cards.length > 0 && cards.every(({ dataset }) => dataset.level === "2");
-        },
-        { timeout: LONG },
-      );
+      const late = Date.now() + LONG;
+      while (!(await page.$$eval("article[data-testid^='answer-']", answered))) {
+        assert.ok(Date.now() < late, `no answers from ${engine}`);
+        await setTimeout(200);
+      }
       const line = await page.$eval('[data-testid="engine-line"]', (element) => element.textContent);
       const said = await page.$$eval("article[data-testid^='answer-'] .top-class", (all) =>
         all.map((element) => element.textContent.trim()),
@@ -48,7 +50,10 @@ test("WebGPU answers in Firefox as the CPU engine does", { skip, timeout: 2 * LO
     const cpu = await answers("cpu");
     assert.match(cpu.line, /^Processor/);
     assert.ok(cpu.said.length > 0);
-    const adapter = await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter()));
+    // Some releases have WebGPU and refuse every adapter.
+    const adapter = await page.evaluate(async () =>
+      Boolean(await navigator.gpu?.requestAdapter().catch(() => null)),
+    );
     if (!adapter) {
       t.skip("this Firefox finds no adapter");
       return;

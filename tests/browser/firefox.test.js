@@ -28,7 +28,13 @@ test("Firefox answers as Chromium does", { skip, timeout: 4 * PATIENCE }, async 
   const bytes = await original(visit.page, strip[0].file);
   await chromium.close();
 
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX });
+  // The window's own size: not every Firefox can be told another later.
+  const browser = await puppeteer.launch({
+    browser: "firefox",
+    executablePath: FIREFOX,
+    defaultViewport: null,
+    args: [`--width=${WIDE.width}`, `--height=${WIDE.height}`],
+  });
   try {
     const page = await browser.newPage();
     const errors = [];
@@ -36,7 +42,6 @@ test("Firefox answers as Chromium does", { skip, timeout: 4 * PATIENCE }, async 
       if (message.type() === "error") errors.push(message.text());
     });
     page.on("pageerror", (error) => errors.push(String(error)));
-    await page.setViewport(WIDE);
     await page.goto(`${DVN_PAGE}#engine=cpu`);
     const answered = async (level) => {
       const card = `[data-testid="answer-${task.name}"][data-level="${level}"]`;
