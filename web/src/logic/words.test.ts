@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { accuracy, bytes, className, counted, exact, many, percent, time } from "./words.ts";
+import { accuracy, bytes, className, counted, exact, many, percent, questions, time } from "./words.ts";
 
 test("sizes as a person would say them", () => {
   expect([0, 999, 112_345, 999_600, 1_900_000, 29_800_000].map(bytes)).toEqual([
@@ -44,5 +44,10 @@ test("names and counts", () => {
     "1 picture",
     "2 pictures",
     "0 classes",
+  ]);
+  expect([undefined, 1, 2].map(questions)).toEqual([
+    "several questions",
+    "the same question",
+    "2 different questions",
   ]);
 });

@@ -43,6 +43,13 @@ export function counted(count: number, one: string, more = `${one}s`): string {
   return `${count} ${count === 1 ? one : more}`;
 }
 
+/** What a network's tasks are to a visitor: "2 different questions", "the same question"; "several questions" before their
+ * number is known. */
+export function questions(tasks: number | undefined): string {
+  if (tasks === undefined) return "several questions";
+  return tasks === 1 ? "the same question" : `${tasks} different questions`;
+}
+
 /** An exact number, with thin spaces between thousands. */
 export function exact(count: number): string {
   return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, "\u202f");

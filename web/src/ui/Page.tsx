@@ -3,6 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { App } from "../app.ts";
 import { VIEWS, type View } from "../logic/link.ts";
+import { questions } from "../logic/words.ts";
 import { AccuracySection } from "./Accuracy.tsx";
 import { Answers } from "./Answers.tsx";
 import { BlocksSection } from "./Blocks.tsx";
@@ -40,8 +41,8 @@ export function Page({ app }: { app: App }) {
           <h1>One network, many sizes</h1>
           <p class="lead">
             A small network sits inside a larger one, inside a larger one still, and all of them answer{" "}
-            {state.info ? `${state.info.tasks.length} different questions` : "several questions"}. Give it
-            less memory and see <strong>what you lose, and what you gain</strong>.
+            {questions(state.info?.tasks.length)}. Give it less memory and see{" "}
+            <strong>what you lose, and what you gain</strong>.
           </p>
         </div>
         <EngineLine app={app} />
