@@ -1,7 +1,7 @@
 //! From a model folder back to trained parameters: the reverse of [`crate::export`] for all that is no batch norm.
 
 use crate::network::Parameters;
-use dvn::{Network, Shard, ShardId};
+use dvn::{DefinitionError, Network, Shard, ShardId};
 use std::ops::Range;
 
 /// Puts O I H W weights of the given inputs and outputs into [3][3][inputs][outputs] with all channels.
@@ -23,8 +23,17 @@ fn place(
     }
 }
 
-/// Puts a shard's weights where they belong; of a level's own, the classifier. The shard must be one of `network`'s.
-pub fn shard(network: &Network, parameters: &mut Parameters, id: ShardId, shard: &Shard) {
+/// Puts a shard's weights where they belong; of a level's own, the classifier. The shard must have the shapes of
+/// `network`'s, as those of a model folder do.
+///
+/// # Errors
+/// If `network` has no such task or level.
+pub fn shard(
+    network: &Network,
+    parameters: &mut Parameters,
+    id: ShardId,
+    shard: &Shard,
+) -> Result<(), DefinitionError> {
     match (id, shard) {
         (ShardId::Stem { task }, Shard::Stem(weight)) => {
             let width = network.backbone().stem_width();
@@ -40,12 +49,13 @@ pub fn shard(network: &Network, parameters: &mut Parameters, id: ShardId, shard:
             }
         }
         (ShardId::Level { task, level }, Shard::Level(own)) => {
-            if let Ok(plan) = network.plan(task, level) {
-                let (weight, bias) = (parameters.classifier_weight(&plan), parameters.classifier_bias(&plan));
-                parameters.values[weight].copy_from_slice(&own.classifier_weight);
-                parameters.values[bias].copy_from_slice(&own.classifier_bias);
-            }
+            let plan = network.plan(task, level)?;
+            let (weight, bias) = (parameters.classifier_weight(&plan), parameters.classifier_bias(&plan));
+            parameters.values[weight].copy_from_slice(&own.classifier_weight);
+            parameters.values[bias].copy_from_slice(&own.classifier_bias);
         }
+        // A shard is read by its name: of another kind it cannot be.
         _ => {}
     }
+    Ok(())
 }

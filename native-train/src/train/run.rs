@@ -122,7 +122,6 @@ impl Run {
         let largest = sets.iter().map(Dataset::len).max().unwrap_or(0);
         let steps = (config.training.epochs * largest as f64 / config.training.batch as f64).ceil() as u64;
         let joint = Joint::new(&network, config.seed, device)?.in_team(team.clone());
-        let average = (config.training.average > 0.0).then(|| Average::new(&joint.parameters));
         let mut run = Run {
             sets: sets.into_iter().map(Arc::new).collect(),
             step: 0,
@@ -139,14 +138,17 @@ impl Run {
             network,
             steps: steps.max(1),
             joint,
-            average,
+            average: None,
             team,
             config,
         };
-        match (checkpoint, from) {
-            (Some(checkpoint), _) => run.go_on(checkpoint)?,
-            (None, Some(model)) => run.start_from(model)?,
-            (None, None) => {}
+        if let (None, Some(model)) = (&checkpoint, from) {
+            run.start_from(model)?;
+        }
+        let averaging = run.config.training.average > 0.0;
+        run.average = averaging.then(|| Average::new(&run.joint.parameters));
+        if let Some(checkpoint) = checkpoint {
+            run.go_on(checkpoint)?;
         }
         if let Some(output) = &run.output {
             let four = |numbers: usize| 4 * numbers as u64;
@@ -189,7 +191,6 @@ impl Run {
         let batches: Vec<Batch> =
             self.loaders()?.iter_mut().map(|loader| loader.batch_at(0, Scale::Full)).collect();
         self.taken = Some(take_over(&model, &self.network, &self.sets, &mut self.joint, &batches)?);
-        self.average = self.average.take().map(|_| Average::new(&self.joint.parameters));
         Ok(())
     }
 

@@ -32,7 +32,7 @@ pub fn take_over(
 
     for id in network.shards() {
         if let ShardId::Block { .. } = id {
-            import::shard(network, &mut joint.parameters, id, &read(id)?);
+            import::shard(network, &mut joint.parameters, id, &read(id)?)?;
         }
     }
     let mut taken = format!("starting from {path}: the shared weights");
@@ -42,13 +42,13 @@ pub fn take_over(
             continue;
         };
         let stem = read(ShardId::Stem { task: source })?;
-        import::shard(network, &mut joint.parameters, ShardId::Stem { task }, &stem);
+        import::shard(network, &mut joint.parameters, ShardId::Stem { task }, &stem)?;
         let from = &model.manifest().tasks[source];
         let same_classes = from.classes == set.classes;
         for level in 1..=network.levels() {
             let shard = read(ShardId::Level { task: source, level })?;
             if same_classes {
-                import::shard(network, &mut joint.parameters, ShardId::Level { task, level }, &shard);
+                import::shard(network, &mut joint.parameters, ShardId::Level { task, level }, &shard)?;
             }
             if let Shard::Level(own) = &shard {
                 joint.adopt_norms(task, level, &own.norms, &batches[task]);
