@@ -28,7 +28,7 @@ pub fn take_over(
     let kind = |n: &Network| format!("{} with units of {:?}", n.backbone(), n.split().fractions());
     let (own, theirs) = (kind(network), kind(model.network()));
     ensure!(own == theirs, "{path} is {theirs}, but the configuration asks for {own}: they must be the same");
-    let read = |id| model.read(id).with_context(|| format!("{path}: {id}"));
+    let read = |id| model.read(id).with_context(|| format!("{path}"));
 
     for id in network.shards() {
         if let ShardId::Block { .. } = id {
