@@ -6,6 +6,7 @@ pub mod config;
 pub mod data;
 pub mod evaluate;
 pub mod export;
+pub mod grow;
 pub mod import;
 pub mod network;
 pub mod onnx;

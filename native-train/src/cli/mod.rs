@@ -12,6 +12,7 @@ mod choice;
 mod data;
 mod eval;
 mod export;
+mod grow;
 mod inspect;
 mod plan;
 mod plot;
@@ -40,6 +41,7 @@ enum Command {
     Predict(predict::Args),
     Inspect(inspect::Args),
     Export(export::Args),
+    Grow(grow::Args),
     Plan(plan::Args),
     Plot(plot::Args),
     Bench(bench::Args),
@@ -58,6 +60,7 @@ impl Cli {
             Command::Predict(args) => predict::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Export(args) => export::run(args),
+            Command::Grow(args) => grow::run(args),
             Command::Plan(args) => plan::run(args),
             Command::Plot(args) => plot::run(args),
             Command::Bench(args) => bench::run(args),
