@@ -14,11 +14,12 @@ use dvn::manifest::{Manifest, Task};
 use dvn::plan::Span;
 use dvn::shard::{LevelParameters, Norm};
 use dvn::{Backbone, Network, Shard, ShardId, Split, TaskSpec, Unit};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A network and how it grows out of another.
+/// A network and how it grows out of a trained one.
 pub struct Growth<'a> {
-    source: &'a Network,
+    model: &'a ModelFolder,
     network: Network,
     /// Units of the source in each unit.
     join: usize,
@@ -27,12 +28,13 @@ pub struct Growth<'a> {
 }
 
 impl<'a> Growth<'a> {
-    /// `source` on `backbone` with `units` units.
+    /// `model` on `backbone` with `units` units.
     ///
     /// # Errors
-    /// If the backbone has other widths or fewer blocks, the units cannot be joined to that many, or they join in a task's
-    /// order only one by one.
-    pub fn new(source: &'a Network, backbone: Backbone, units: usize) -> anyhow::Result<Growth<'a>> {
+    /// If the backbone has other widths or fewer blocks, the units cannot be joined to that many, or a task does not take
+    /// joined units one right after the other.
+    pub fn new(model: &'a ModelFolder, backbone: Backbone, units: usize) -> anyhow::Result<Growth<'a>> {
+        let source = model.network();
         let (before, after) = (source.backbone().stages(), backbone.stages());
         let widths = |stages: &[dvn::backbone::Stage]| stages.iter().map(|s| s.width).collect::<Vec<_>>();
         ensure!(
@@ -67,7 +69,7 @@ impl<'a> Growth<'a> {
                 "joined units would begin at channels {found:?}, expected {expected:?}"
             );
         }
-        Ok(Growth { source, network, join, channels: joined_channels(source, join) })
+        Ok(Growth { model, network, join, channels: joined_channels(source, join) })
     }
 
     /// The larger network.
@@ -85,12 +87,13 @@ impl<'a> Growth<'a> {
     ///
     /// # Errors
     /// If a file cannot be used or written.
-    pub fn write(&self, model: &ModelFolder, seed: u64, path: &Path) -> anyhow::Result<ModelFolder> {
+    pub fn write(&self, seed: u64, path: &Path) -> anyhow::Result<ModelFolder> {
+        let model = self.model;
         let read = |id| model.read(id).with_context(|| model.path().display().to_string());
-        let mut source = Parameters::new(self.source, seed);
-        for id in self.source.shards() {
+        let mut source = Parameters::new(model.network(), seed);
+        for id in model.network().shards() {
             if !matches!(id, ShardId::Level { .. }) {
-                import::shard(self.source, &mut source, id, &read(id)?)?;
+                import::shard(model.network(), &mut source, id, &read(id)?)?;
             }
         }
         let parameters = self.weights(&source, seed);
@@ -101,17 +104,17 @@ impl<'a> Growth<'a> {
         }
         let name = format!("{} grown to {}", model.manifest().name, self.network.backbone());
         let manifest = Manifest::new(name, &self.network, tasks, None);
-        // `write` wants the shards' errors as the folder's own: they are made before.
-        let mut levels = Vec::new();
+        // All is read before anything is written.
+        let mut levels = BTreeMap::new();
         for id in self.network.shards() {
             if let ShardId::Level { task, level } = id
                 && let Shard::Level(own) = read(ShardId::Level { task, level: self.source_level(level) })?
             {
-                levels.push((id, Shard::Level(self.level(task, level, &own)?)));
+                levels.insert(id, Shard::Level(self.level(task, level, &own)?));
             }
         }
-        let shard = |id| match levels.iter().find(|(level, _)| *level == id) {
-            Some((_, shard)) => Ok(shard.clone()),
+        let shard = |id| match levels.remove(&id) {
+            Some(level) => Ok(level),
             None => Ok(export::shard(&self.network, &parameters, id)?),
         };
         Ok(ModelFolder::write(path, manifest, &self.network, shard)?)
@@ -121,7 +124,7 @@ impl<'a> Growth<'a> {
     fn layers(&self) -> impl Iterator<Item = (usize, Option<usize>)> {
         let blocks = |n: &Network| n.backbone().stages().into_iter().map(|s| s.blocks).collect::<Vec<_>>();
         let mut first = 0;
-        blocks(&self.network).into_iter().zip(blocks(self.source)).enumerate().flat_map(
+        blocks(&self.network).into_iter().zip(blocks(self.model.network())).enumerate().flat_map(
             move |(stage, (blocks, before))| {
                 let start = first;
                 first += 2 * before;
@@ -153,7 +156,7 @@ impl<'a> Growth<'a> {
     /// What `level` of `task` has of its own, of the source level's own.
     fn level(&self, task: usize, level: usize, own: &LevelParameters) -> anyhow::Result<LevelParameters> {
         let plan = self.network.plan(task, level)?;
-        let before = self.source.plan(task, self.source_level(level))?;
+        let before = self.model.network().plan(task, self.source_level(level))?;
         let spans = before.convs().map(|c| c.outputs.as_slice()).collect::<Vec<_>>();
         // The stem is the first convolution, the last one's channels are the features.
         let sources = std::iter::once((0, Some(0))).chain(self.layers().map(|(s, l)| (s, l.map(|l| l + 1))));

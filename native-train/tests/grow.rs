@@ -1,7 +1,7 @@
 //! Growing a network, held to what the CPU engine computes with the one it grew from.
 
 use dvn::folder::ModelFolder;
-use dvn::{Network, TaskSpec, Unit};
+use dvn::{Network, Split, TaskSpec, Unit};
 use native_train::evaluate::engines;
 use native_train::grow::Growth;
 use native_train::untrained;
@@ -16,9 +16,9 @@ fn shipped() -> ModelFolder {
 /// Every level of `source` grown to `backbone` and `units` answers as the level that it grew from.
 fn assert_same_answers(source: &ModelFolder, backbone: &str, units: usize) {
     const IMAGES: usize = 3;
-    let growth = Growth::new(source.network(), backbone.parse().unwrap(), units).unwrap();
+    let growth = Growth::new(source, backbone.parse().unwrap(), units).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let grown = growth.write(source, 5, folder.path()).unwrap();
+    let grown = growth.write(5, folder.path()).unwrap();
     assert_eq!((grown.network().levels(), grown.manifest().backbone.as_str()), (units, backbone));
     let mut before = engines::cpu(source.network(), |id| Ok(source.read(id)?)).unwrap();
     let mut after = engines::cpu(grown.network(), |id| Ok(grown.read(id)?)).unwrap();
@@ -48,14 +48,18 @@ fn each_alone_leaves_the_answers_too() {
     assert_same_answers(&shipped(), "wrn-14-2", 1);
 }
 
+/// A random model of one task with five classes.
+fn random(backbone: &str, split: &str, order: [usize; 4], folder: &Path) -> ModelFolder {
+    let order = order.iter().map(|&n| Unit::from_number(n).unwrap()).collect();
+    let tasks = vec![TaskSpec { classes: 5, input_size: 16, order }];
+    let network = Network::new(backbone.parse().unwrap(), Split::parse(split).unwrap(), tasks).unwrap();
+    untrained::write(&network, 2, folder).unwrap()
+}
+
 #[test]
 fn units_of_different_sizes_join() {
-    let order = [3, 4, 2, 1].iter().map(|&n| Unit::from_number(n).unwrap()).collect();
-    let tasks = vec![TaskSpec { classes: 5, input_size: 16, order }];
-    let split = dvn::Split::parse("1/8,3/8,1/4,1/4").unwrap();
-    let network = Network::new("resnet-10".parse().unwrap(), split, tasks).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let source = untrained::write(&network, 2, folder.path()).unwrap();
+    let source = random("resnet-10", "1/8,3/8,1/4,1/4", [3, 4, 2, 1], folder.path());
     assert_same_answers(&source, "resnet-18", 2);
 }
 
@@ -63,7 +67,7 @@ fn units_of_different_sizes_join() {
 fn what_cannot_grow_is_refused_with_the_reason() {
     let source = shipped();
     let refused = |backbone: &str, units| {
-        Growth::new(source.network(), backbone.parse().unwrap(), units).err().unwrap().to_string()
+        Growth::new(&source, backbone.parse().unwrap(), units).err().unwrap().to_string()
     };
     for (backbone, units, reason) in [
         ("wrn-14-4", 2, "[32, 64, 128] and [64, 128, 256], must be the same"),
@@ -74,10 +78,8 @@ fn what_cannot_grow_is_refused_with_the_reason() {
         let found = refused(backbone, units);
         assert!(found.contains(reason), "{found}");
     }
-    let order = [1, 3, 2, 4].iter().map(|&n| Unit::from_number(n).unwrap()).collect();
-    let tasks = vec![TaskSpec { classes: 5, input_size: 16, order }];
-    let split = dvn::Split::equal(4).unwrap();
-    let network = Network::new("wrn-8-1".parse().unwrap(), split, tasks).unwrap();
-    let found = Growth::new(&network, network.backbone(), 2).err().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let source = random("wrn-8-1", "4", [1, 3, 2, 4], folder.path());
+    let found = Growth::new(&source, source.network().backbone(), 2).err().unwrap().to_string();
     assert!(found.contains("in the order [1, 3, 2, 4]"), "{found}");
 }

@@ -33,11 +33,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let model = ModelFolder::open(&args.model)?;
     let network = model.network();
     let backbone = args.backbone.unwrap_or(network.backbone());
-    let growth = Growth::new(network, backbone, args.units.unwrap_or(network.levels()))?;
+    let growth = Growth::new(&model, backbone, args.units.unwrap_or(network.levels()))?;
     if args.out.exists() {
         bail!("{} exists already", args.out.display());
     }
-    let grown = growth.write(&model, args.seed, &args.out)?;
+    let grown = growth.write(args.seed, &args.out)?;
     let units = |n: usize| format!("{n} unit{}", if n == 1 { "" } else { "s" });
     outln!(
         "{}: {}, {}, from {}, {}",
