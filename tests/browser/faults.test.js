@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { answer, launch, open, served } from "./page.js";
+import { answer, launch, open, patchWorker, served } from "./page.js";
 
 let browser;
 
@@ -78,6 +78,23 @@ test("a shard in the browser's store that went bad is fetched again", async () =
   });
   await page.reload();
   assert.equal(await answer(page, task.name, 1), said);
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test("a browser's store that does not answer keeps nobody waiting for long", async () => {
+  const { page, close, errors } = await open(browser, "#engine=cpu", {
+    bypassCSP: true,
+    before: (page) =>
+      patchWorker(page, () => {
+        CacheStorage.prototype.open = () => new Promise(() => {});
+      }),
+  });
+  const { model } = await served(page);
+  const [task] = model.tasks;
+  await answer(page, task.name, 1);
+  await page.getByRole("button", { name: /^Level 2/ }).click();
+  await answer(page, task.name, 2);
   assert.deepEqual(errors, []);
   await close();
 });

@@ -32,13 +32,18 @@ test("WebGPU answers in Firefox as the CPU engine does", { skip, timeout: 2 * LO
     const page = await browser.newPage();
     const errors = [];
     page.on("pageerror", (error) => errors.push(String(error)));
+    const told = [];
+    page.on("console", (message) => told.push(message.text()));
     /** Both tasks' answers at level 2, and which engine gave them. */
     const answers = async (engine) => {
       await page.goto("about:blank");
       await page.goto(`${DVN_PAGE}#engine=${engine}&level=2`);
       const late = Date.now() + LONG;
       while (!(await page.$$eval("article[data-testid^='answer-']", answered))) {
-        assert.ok(Date.now() < late, `no answers from ${engine}`);
+        if (Date.now() > late) {
+          const shown = await page.$eval("body", (body) => body.textContent);
+          assert.fail([`no answers from ${engine}`, ...told, ...errors, "The page:", shown].join("\n"));
+        }
         await setTimeout(200);
       }
       const line = await page.$eval('[data-testid="engine-line"]', (element) => element.textContent);

@@ -5,6 +5,9 @@ import type { ShardInfo } from "./surface.ts";
 
 const STORE = "dvn-shards-1";
 
+/** Milliseconds after which a store that has not answered is done without. */
+const PATIENCE = 3_000;
+
 export type Progress = (file: string, received: number, total: number) => void;
 
 /** Where shards are kept between visits, by their SHA-256; absent where the browser has no such store. */
@@ -14,19 +17,26 @@ export interface ShardStore {
   drop(sha256: string): Promise<void>;
 }
 
-/** The Cache API as a store. Its failures (a full disk, private browsing) only cost time, so they are silent. */
-export function browserStore(): ShardStore {
+/**
+ * The Cache API as a store. Its failures (a full disk, private browsing) only cost time, so they are silent; one that does
+ * not answer at all is not asked again.
+ */
+export function browserStore(patience = PATIENCE): ShardStore {
   const key = (sha256: string) => new URL(`/shards/${sha256}`, location.origin).href;
   let cache: Promise<Cache> | undefined;
+  let mute = false;
   const open = () => {
     cache ??= "caches" in globalThis ? caches.open(STORE) : Promise.reject(new Error("no store"));
     return cache;
   };
+  const find = async (sha256: string) => ({ response: await (await open()).match(key(sha256)) });
   return {
     async get(sha256) {
+      if (mute) return undefined;
       try {
-        const found = await (await open()).match(key(sha256));
-        return found && new Uint8Array(await found.arrayBuffer());
+        const found = await within(patience, find(sha256));
+        mute = !found;
+        return found?.response && new Uint8Array(await found.response.arrayBuffer());
       } catch {
         return undefined;
       }
@@ -46,6 +56,14 @@ export function browserStore(): ShardStore {
       }
     },
   };
+}
+
+/** What is promised, or nothing once `patience` milliseconds have passed. */
+function within<T>(patience: number, promised: Promise<T>): Promise<T | undefined> {
+  return new Promise((done, failed) => {
+    const timer = setTimeout(done, patience, undefined);
+    promised.then(done, failed).finally(() => clearTimeout(timer));
+  });
 }
 
 /** Fetches text (a model's description). */

@@ -1,0 +1,55 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { browserStore } from "./shards.ts";
+
+/** Milliseconds. */
+const PATIENCE = 100;
+const BYTES = new Uint8Array([1, 2, 3]);
+
+/** A browser's store that takes `milliseconds` to open, and whose every shard is `BYTES`; how often it was looked into. */
+function storeThatOpensAfter(milliseconds: number) {
+  const match = vi.fn(async () => new Response(BYTES));
+  const open = vi.fn(async () => {
+    await new Promise((done) => setTimeout(done, milliseconds));
+    return { match };
+  });
+  vi.stubGlobal("caches", { open });
+  return { open, match };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal("location", { origin: "http://localhost" });
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+test("a slow store is waited for", async () => {
+  const { open } = storeThatOpensAfter(PATIENCE - 1);
+  const store = browserStore(PATIENCE);
+  const found = store.get("a");
+  await vi.runAllTimersAsync();
+  expect(await found).toEqual(BYTES);
+  expect(await store.get("b")).toEqual(BYTES);
+  expect(open).toHaveBeenCalledOnce();
+});
+
+test("a store that does not answer is done without, and not asked again", async () => {
+  const { match } = storeThatOpensAfter(100 * PATIENCE);
+  const store = browserStore(PATIENCE);
+  const start = Date.now();
+  const found = Promise.all([store.get("a"), store.get("b")]);
+  await vi.advanceTimersByTimeAsync(PATIENCE);
+  expect(await found).toEqual([undefined, undefined]);
+  expect(await store.get("c")).toBeUndefined();
+  expect(Date.now() - start).toBe(PATIENCE);
+  await vi.runAllTimersAsync();
+  expect(match).toHaveBeenCalledTimes(2);
+});
+
+test("a store that fails has nothing", async () => {
+  vi.stubGlobal("caches", { open: () => Promise.reject(new Error("a full disk")) });
+  expect(await browserStore(PATIENCE).get("a")).toBeUndefined();
+});
