@@ -73,3 +73,37 @@ test("the first answer waits for its own level's files only, the stem first", as
   await close();
   await browser.close();
 });
+
+/** Notes when the first card has an answer at `level`, in milliseconds from the visit's start. */
+function noteAnswer(level) {
+  new MutationObserver(() => {
+    const card = document.querySelector("article[data-testid^='answer-']");
+    if (card?.dataset.level === level) window.answeredAt ??= performance.now();
+  }).observe(document, { subtree: true, childList: true, attributes: true });
+}
+
+test("visit after visit with nothing kept answers the same, and how soon is printed", async (t) => {
+  const browser = await launch({ webgpu: false });
+  const visit = async (link, level) => {
+    const { page, errors, close } = await open(browser, link, {
+      before: (page) => page.addInitScript(noteAnswer, String(level)),
+    });
+    const { model } = await served(page);
+    const said = await answer(page, model.tasks[0].name, level);
+    const milliseconds = await page.evaluate(() => window.answeredAt);
+    assert.deepEqual(errors, []);
+    await close();
+    return { model, said, milliseconds };
+  };
+  const { model, said } = await visit("#engine=cpu", 1);
+  for (const level of [1, model.tasks[0].levels.length]) {
+    const visits = [];
+    for (let count = 0; count < 5; count++) visits.push(await visit(`#engine=cpu&level=${level}`, level));
+    assert.equal(new Set(visits.map((one) => one.said)).size, 1);
+    if (level === 1) assert.equal(visits[0].said, said);
+    const [fastest, , median, , slowest] = visits.map((one) => one.milliseconds).sort((a, b) => a - b);
+    const times = [median, fastest, slowest].map((time) => `${Math.round(time)} ms`);
+    t.diagnostic(`first answer at level ${level}: median ${times[0]} (${times[1]} to ${times[2]})`);
+  }
+  await browser.close();
+});

@@ -14,6 +14,9 @@ import { type EngineWish, Fault, type FromWorker, type Spot } from "./worker/pro
 /** How many pictures run in one go of a long job; in between the visitor's own wishes get their turn. */
 const CHUNK = 8;
 
+/** Milliseconds after which the rest of the page no longer waits for the first answer. */
+const PATIENCE = 1_000;
+
 export class App {
   readonly state: State = emptyState();
   readonly gallery: Gallery;
@@ -128,6 +131,7 @@ export class App {
 
   setView(view: View): void {
     this.state.view = view;
+    this.state.below = true;
     this.remember(true);
     this.changed();
   }
@@ -272,6 +276,8 @@ export class App {
       state.kernels = undefined;
       await this.gallery.suit(info);
       this.take(moment);
+      if (state.view !== "try") state.below = true;
+      setTimeout(() => this.drawBelow(), PATIENCE);
     } catch (error) {
       const { fault, message } = Fault.of(error);
       state.broken = { fault, message };
@@ -280,6 +286,12 @@ export class App {
       return;
     }
     await this.answer();
+  }
+
+  private drawBelow(): void {
+    if (this.state.below) return;
+    this.state.below = true;
+    this.changed();
   }
 
   /** Answers and times belong to a model and an engine. */
@@ -319,6 +331,7 @@ export class App {
         if (signal.aborted) return;
       }
       state.working = false;
+      state.below = true;
       this.changed();
       this.quiet.soon();
     } catch (error) {

@@ -96,10 +96,9 @@ export class Gallery {
   async look(picture: Picture): Promise<void> {
     if (picture.seen || picture.fault) return;
     try {
-      const answer = await fetch(picture.address);
-      if (!answer.ok) throw new Fault("picture", `The server has no ${picture.name}.`);
+      const { address, name } = picture;
       const sizes = (this.state.info?.tasks ?? []).map((task) => task.input.size);
-      const seen = await this.client.ask("see", { picture: await answer.blob(), sizes });
+      const seen = await this.client.ask("see", { address, name, sizes });
       picture.seen = seen.map(({ rgb }) => rgb);
       if (seen[0]) {
         picture.width = seen[0].width;

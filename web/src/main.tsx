@@ -11,7 +11,8 @@ import "./styles/small.css";
 import { Page } from "./ui/Page.tsx";
 
 const app = new App();
+// First, so that the list of models comes while the page is drawn.
+void app.start();
 const root = document.getElementById("page");
 if (root) render(<Page app={app} />, root);
-void app.start();
 addEventListener("load", isolateNextVisit);

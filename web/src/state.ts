@@ -58,6 +58,8 @@ export interface State {
   /** In parameters. */
   budget: number;
   view: View;
+  /** Whether what lies below the first screen is drawn: not until the first answer, which drawing it would hold up. */
+  below: boolean;
   pictures: Picture[];
   current?: string | undefined;
   /** Probabilities by `answerKey`. */
@@ -93,6 +95,7 @@ export function emptyState(): State {
     share: false,
     budget: 0,
     view: "try",
+    below: false,
     pictures: [],
     answers: new Map(),
     times: new Map(),

@@ -20,7 +20,8 @@ interface Row {
 
 export function AccuracySection({ app }: { app: App }) {
   const { info, times, job, engine } = app.state;
-  if (!info) return <section class="card waiting tall" aria-busy="true" id="view-accuracy" />;
+  if (!info || !app.state.below)
+    return <section class="card waiting tall" aria-busy="true" id="view-accuracy" />;
   const rows = everyRow(app);
   const labelled = Math.max(0, ...info.tasks.map((_, task) => ownCount(app, task)));
   const point = ({ task, level, chosen, own }: Row, x: number): Point => ({

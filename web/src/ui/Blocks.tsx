@@ -22,7 +22,8 @@ interface Place {
 export function BlocksSection({ app }: { app: App }) {
   const { info, memory } = app.state;
   const [pointed, setPointed] = useState<Block | undefined>();
-  if (!info) return <section class="card waiting tall" aria-busy="true" id="view-blocks" />;
+  if (!info || !app.state.below)
+    return <section class="card waiting tall" aria-busy="true" id="view-blocks" />;
   const all = blocks(info);
   const resident = all.filter((block) => memory.files.includes(block.file));
   const shared = resident.filter((block) => users(info, app.spots(), block).length > 1).length;

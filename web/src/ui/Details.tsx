@@ -16,7 +16,7 @@ const BUILDS = {
 export function Details({ app }: { app: App }) {
   const { info, engine, memory } = app.state;
   const [copied, setCopied] = useState("");
-  if (!info) return <section class="card waiting" aria-busy="true" id="view-details" />;
+  if (!info || !app.state.below) return <section class="card waiting" aria-busy="true" id="view-details" />;
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(JSON.stringify(report(app), null, 2));

@@ -14,7 +14,7 @@ interface Entry {
 
 export function PicturesSection({ app }: { app: App }) {
   const { info, job, pictures } = app.state;
-  if (!info) return <section class="card waiting" aria-busy="true" id="view-pictures" />;
+  if (!info || !app.state.below) return <section class="card waiting" aria-busy="true" id="view-pictures" />;
   const entries: Entry[] = pictures.flatMap((picture) =>
     info.tasks.flatMap((_, task) => (picture.truth[task] === undefined ? [] : [{ picture, task }])),
   );

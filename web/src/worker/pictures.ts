@@ -10,6 +10,18 @@ export const MOST_BYTES = 40e6;
 /** The largest picture, in pixels, that is decoded: more than any phone's camera takes at its usual setting. */
 export const MOST_PIXELS = 50e6;
 
+/** Fetches a picture's file: the server's, or one of the visitor's own, which has an address in the page. */
+export async function fetchPicture(address: string, name: string): Promise<Blob> {
+  let answer: Response;
+  try {
+    answer = await fetch(address);
+  } catch {
+    throw new Fault("picture", `${name} could not be fetched: the connection to the server failed.`);
+  }
+  if (!answer.ok) throw new Fault("picture", `The server has no ${name}.`);
+  return answer.blob();
+}
+
 /** Decodes a picture and resizes it to each of the sizes. */
 export async function see(surface: Surface, picture: Blob, sizes: number[]): Promise<Seen[]> {
   if (picture.size > MOST_BYTES) {

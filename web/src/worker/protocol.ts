@@ -60,7 +60,7 @@ export interface Requests {
   /** Loads what a level still needs. */
   load: { request: Spot; result: null };
   /** Decodes a picture and brings it to each of the sizes. */
-  see: { request: { picture: Blob; sizes: number[] }; result: Seen[] };
+  see: { request: { address: string; name: string; sizes: number[] }; result: Seen[] };
   /** Runs pictures through a level; probabilities, `images` x classes. */
   run: {
     request: Spot & { rgb: Uint8Array; images: number };

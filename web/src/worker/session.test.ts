@@ -174,6 +174,14 @@ describe("what is resident", () => {
     expect(memory?.stored).toBe(3);
   });
 
+  test("nothing goes into the store before all of the level has come", async () => {
+    const come: number[] = [];
+    const put = async () => void come.push(fetched.length);
+    const store = { get: async () => undefined, put, drop: async () => {} };
+    await hold(await open({ store }), 1);
+    expect(come).toEqual([3, 3, 3]);
+  });
+
   test("a level that is only tried leaves again", async () => {
     const session = await open();
     await hold(session, 1);

@@ -16,6 +16,9 @@ import type { Engine, Model, ModelInfo, ShardInfo, Surface } from "./surface.ts"
 /** How many shards are on their way at once. */
 const AT_ONCE = 4;
 
+/** Bytes that wait for their level to be whole before they go into the store, which would hold it up. */
+const MOST_UNSAVED = 8e6;
+
 /** A measurement ends after this many runs or this many milliseconds, whichever is first. */
 const MOST_RUNS = 30;
 const LONGEST = 1500;
@@ -48,6 +51,8 @@ export class Session {
   private toldKernels = "";
   private settling: Promise<void> = Promise.resolve();
   private closed = false;
+  /** What was fetched and is not in the store yet, by SHA-256. */
+  private readonly unsaved = new Map<string, Uint8Array>();
 
   private constructor(
     private readonly around: Surroundings,
@@ -146,6 +151,7 @@ export class Session {
         }
       }
     } finally {
+      this.save();
       this.free(this.kept);
     }
   }
@@ -231,8 +237,16 @@ export class Session {
     } catch (error) {
       throw Fault.of(error, this.engine.lost() ? "engine" : "shard");
     }
-    // Only what the engine has checked is kept, so that a broken download poisons nothing. Nobody waits for the disk.
-    void store.put(shard.sha256, bytes);
+    // Only what the engine has checked is kept, so that a broken download poisons nothing.
+    this.unsaved.set(shard.sha256, bytes);
+    const waiting = [...this.unsaved.values()].reduce((sum, { length }) => sum + length, 0);
+    if (waiting > MOST_UNSAVED) this.save();
+  }
+
+  /** Keeps what was fetched for the next visit. Nobody waits for the disk. */
+  private save(): void {
+    for (const [sha256, bytes] of this.unsaved) void this.around.store.put(sha256, bytes);
+    this.unsaved.clear();
   }
 
   /** Has the engine take what was inserted where it belongs, one call after the other. */

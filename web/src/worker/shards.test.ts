@@ -5,15 +5,21 @@ import { browserStore } from "./shards.ts";
 const PATIENCE = 100;
 const BYTES = new Uint8Array([1, 2, 3]);
 
-/** A browser's store that takes `milliseconds` to open, and whose every shard is `BYTES`; how often it was looked into. */
+const key = (sha256: string) => `http://localhost/shards/${sha256}`;
+
+/** A browser's store that takes `milliseconds` to open and holds `BYTES` as shards "a" and "b". */
 function storeThatOpensAfter(milliseconds: number) {
-  const match = vi.fn(async () => new Response(BYTES));
+  const held = new Map(["a", "b"].map((sha256) => [key(sha256), BYTES]));
+  const match = vi.fn(async (url: string) => held.has(url) && new Response(held.get(url)));
+  const keys = vi.fn(async () => [...held.keys()].map((url) => ({ url })));
+  const put = async (url: string, response: Response) =>
+    void held.set(url, new Uint8Array(await response.arrayBuffer()));
   const open = vi.fn(async () => {
     await new Promise((done) => setTimeout(done, milliseconds));
-    return { match };
+    return { match, keys, put };
   });
   vi.stubGlobal("caches", { open });
-  return { open, match };
+  return { open, match, keys };
 }
 
 beforeEach(() => {
@@ -34,6 +40,18 @@ test("a slow store is waited for", async () => {
   expect(await found).toEqual(BYTES);
   expect(await store.get("b")).toEqual(BYTES);
   expect(open).toHaveBeenCalledOnce();
+});
+
+test("a store is looked into only for what it holds, and for what it was given since", async () => {
+  const { match, keys } = storeThatOpensAfter(0);
+  const store = browserStore(PATIENCE);
+  const found = Promise.all([store.get("a"), store.get("c"), store.get("d")]);
+  await vi.runAllTimersAsync();
+  expect(await found).toEqual([BYTES, undefined, undefined]);
+  await store.put("c", BYTES);
+  expect(await store.get("c")).toEqual(BYTES);
+  expect(match.mock.calls).toEqual([[key("a")], [key("c")]]);
+  expect(keys).toHaveBeenCalledOnce();
 });
 
 test("a store that does not answer is done without, and not asked again", async () => {

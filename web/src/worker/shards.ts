@@ -24,12 +24,21 @@ export interface ShardStore {
 export function browserStore(patience = PATIENCE): ShardStore {
   const key = (sha256: string) => new URL(`/shards/${sha256}`, location.origin).href;
   let cache: Promise<Cache> | undefined;
+  let keys: Promise<Set<string>> | undefined;
   let mute = false;
   const open = () => {
     cache ??= "caches" in globalThis ? caches.open(STORE) : Promise.reject(new Error("no store"));
     return cache;
   };
-  const find = async (sha256: string) => ({ response: await (await open()).match(key(sha256)) });
+  /** Asked for once: looking in vain for a file takes as long as fetching it from a server that is near. */
+  const known = () => {
+    keys ??= open().then(async (cache) => new Set((await cache.keys()).map(({ url }) => url)));
+    return keys;
+  };
+  const find = async (sha256: string) => {
+    const there = (await known()).has(key(sha256));
+    return { response: there ? await (await open()).match(key(sha256)) : undefined };
+  };
   return {
     async get(sha256) {
       if (mute) return undefined;
@@ -44,6 +53,7 @@ export function browserStore(patience = PATIENCE): ShardStore {
     async put(sha256, bytes) {
       try {
         await (await open()).put(key(sha256), new Response(bytes.slice()));
+        (await known()).add(key(sha256));
       } catch {
         // The next visit fetches it again.
       }

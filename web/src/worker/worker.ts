@@ -1,7 +1,7 @@
 // The worker's end of the protocol: answers requests one after the other. Or one of the engine's threads.
 
 import { loadEngine } from "./load.ts";
-import { see } from "./pictures.ts";
+import { fetchPicture, see } from "./pictures.ts";
 import { Fault, type FromWorker, type RequestKind, type Requests, type ToWorker } from "./protocol.ts";
 import { Session } from "./session.ts";
 import { browserStore, fetchText } from "./shards.ts";
@@ -53,8 +53,8 @@ const handlers: { [K in RequestKind]: Handler<K> } = {
     await opened().load({ task, level }, signal);
     return null;
   },
-  async see({ picture, sizes }) {
-    return see(await engineModule(), picture, sizes);
+  async see({ address, name, sizes }) {
+    return see(await engineModule(), await fetchPicture(address, name), sizes);
   },
   async run({ task, level, rgb, images }, signal) {
     const start = performance.now();
