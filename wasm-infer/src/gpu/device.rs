@@ -1,11 +1,9 @@
 //! The adapter and its device: limits, errors, loss.
 
 use super::kernels::Kernels;
-use super::selftest;
 use super::tuning::Tuning;
+use super::watch::{self, Outcome, Pending};
 use crate::error::EngineError;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The storage buffers that one stage of a kernel binds.
@@ -24,7 +22,7 @@ pub struct GpuOptions {
     pub every_kernel: bool,
 }
 
-/// A GPU that passed the self-test, shared by any number of engines.
+/// A GPU, shared by any number of engines. [`Gpu::request`] gives one that passed the self-test.
 #[derive(Debug)]
 pub struct Gpu {
     pub(super) device: wgpu::Device,
@@ -48,42 +46,23 @@ struct Troubles {
 }
 
 impl Gpu {
-    /// Asks the system for its most powerful GPU and tests it.
+    /// The GPU of an adapter, its kernels not tested yet.
     ///
     /// # Errors
-    /// If there is none, it is too small, or it computes wrongly.
-    pub async fn request() -> Result<Arc<Gpu>, EngineError> {
-        Gpu::request_with(GpuOptions::default()).await
-    }
-
-    /// [`Gpu::request`] with options.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn request_with(wanted: GpuOptions) -> Result<Arc<Gpu>, EngineError> {
-        let no_adapter = |reason: String| EngineError::NoAdapter { reason };
-        if wgpu::Instance::enabled_backend_features().is_empty() {
-            return Err(no_adapter("this program was built without GPU support".into()));
-        }
-        #[cfg(target_arch = "wasm32")]
-        if !super::browser::offered() {
-            return Err(no_adapter("this browser has no WebGPU, or keeps it from this page".into()));
-        }
-        let instance = wgpu::Instance::default();
-        let options = wgpu::RequestAdapterOptions {
-            power_preference: wgpu::PowerPreference::HighPerformance,
-            ..Default::default()
-        };
-        let adapter = instance.request_adapter(&options).await.map_err(|e| no_adapter(e.to_string()))?;
-        let info = adapter.get_info();
-        #[cfg(target_arch = "wasm32")]
-        let info = super::browser::info(info).await;
+    /// If it is too small, or gives no device.
+    pub(super) async fn open(
+        adapter: &wgpu::Adapter,
+        info: wgpu::AdapterInfo,
+        wanted: &GpuOptions,
+    ) -> Result<Arc<Gpu>, EngineError> {
         let key =
             format!("{} {:x}:{:x} {} {}", info.name, info.vendor, info.device, info.driver, info.driver_info);
         let limits = limits(&info.name, &adapter.limits())?;
         let descriptor = wgpu::DeviceDescriptor { required_limits: limits.clone(), ..Default::default() };
-        let (device, queue) =
-            adapter.request_device(&descriptor).await.map_err(|e| no_adapter(e.to_string()))?;
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|e| EngineError::NoAdapter { reason: e.to_string() })?;
 
         let troubles = Arc::new(Troubles::default());
         let seen = troubles.clone();
@@ -111,7 +90,6 @@ impl Gpu {
             starved: Default::default(),
         });
         gpu.judge(Outcome::Done, "the compute kernels")?;
-        selftest::run(&gpu).await?;
         Ok(gpu)
     }
 
@@ -164,7 +142,7 @@ impl Gpu {
 
     /// Runs `work` and tells what the device says of it, once it has.
     pub(super) fn watch<T>(&self, work: impl FnOnce() -> T) -> (T, Pending) {
-        let (value, outcome) = watch(&self.device, work);
+        let (value, outcome) = watch::watch(&self.device, work);
         #[cfg(all(test, feature = "native"))]
         if self.starved.load(std::sync::atomic::Ordering::Relaxed) {
             return (
@@ -203,38 +181,6 @@ impl Drop for Gpu {
     fn drop(&mut self) {
         self.device.destroy();
     }
-}
-
-/// What became of commands.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    Done,
-    OutOfMemory,
-    Refused(String),
-}
-
-/// An outcome that the device has yet to tell.
-pub(super) type Pending = Pin<Box<dyn Future<Output = Outcome>>>;
-
-/// Runs `work` and tells what the device says of it, once it has.
-pub(super) fn watch<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> (T, Pending) {
-    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let value = work();
-    let (validation, internal, memory) = (validation.pop(), internal.pop(), memory.pop());
-    let outcome = Box::pin(async move {
-        // A buffer that could not be had makes every command invalid that names it: memory is asked first.
-        if memory.await.is_some() {
-            return Outcome::OutOfMemory;
-        }
-        let refused = match validation.await {
-            Some(e) => Some(e),
-            None => internal.await,
-        };
-        refused.map_or(Outcome::Done, |e| Outcome::Refused(e.to_string()))
-    });
-    (value, outcome)
 }
 
 fn note(place: &Mutex<Option<String>>, message: String) {

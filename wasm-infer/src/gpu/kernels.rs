@@ -1,7 +1,7 @@
 //! The compute pipelines, and which of them carry out a convolution.
 
-use super::device::{self, Outcome};
 use super::sources;
+use super::watch::{Outcome, watch};
 use crate::error::EngineError;
 use crate::map::Map;
 use std::sync::{Mutex, PoisonError};
@@ -191,6 +191,9 @@ pub(super) fn sources_hash() -> u64 {
     hash
 }
 
+/// Words at the start of a convolution's table that are sizes, which its kernels read as a uniform.
+pub(super) const SIZES: usize = 16;
+
 /// A pipeline and the layout of its bindings.
 #[derive(Debug)]
 pub(super) struct Kernel {
@@ -226,7 +229,7 @@ impl Kernels {
                 dropped.insert(pipe, "it asks more of a workgroup than this GPU allows".to_owned());
                 continue;
             }
-            let (kernel, outcome) = device::watch(device, || kernel(device, &spec, pipe));
+            let (kernel, outcome) = watch(device, || kernel(device, &spec, pipe));
             made.insert(pipe, kernel);
             outcomes.push((pipe, outcome));
         }

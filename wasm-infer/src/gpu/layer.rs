@@ -1,14 +1,12 @@
 //! A convolution as the shaders see it, and the dispatches that carry it out.
 
-use super::kernels::{Kernels, Pipe, Variant};
+use super::kernels::{Kernels, Pipe, SIZES, Variant};
 use super::memory::Memory;
 use super::program::Draft;
 use crate::error::EngineError;
 
 /// No shortcut, in a convolution's table.
 const NO_SHORTCUT: u32 = u32::MAX;
-/// Words of the table that are sizes.
-pub(super) const SIZES: usize = 16;
 /// Pixels of a tile's side.
 const TILE: u32 = 8;
 /// Groups of four outputs of a tile; half as many where the inputs are shared out inside a workgroup.

@@ -1,9 +1,11 @@
 //! Times the variants of a level's layers on this device, once.
 
-use super::device::{Gpu, Outcome};
+use super::choice::{Choice, candidates};
+use super::device::Gpu;
 use super::kernels::Variant;
-use super::program::{self, Job, Program};
-use super::tuning::{Choice, candidates};
+use super::level::{self, Job};
+use super::program::Program;
+use super::watch::Outcome;
 use super::{GpuEngine, Planned};
 use dvn::plan::Conv;
 use futures_channel::oneshot;
@@ -36,8 +38,8 @@ impl GpuEngine {
         if settled || self.choice != Choice::Fastest || !self.gpu.measures() {
             return;
         }
-        for (conv, norm) in program::convolutions(&planned.plan) {
-            let layer = |images| program::layer(&planned.plan, conv, images, norm, |_, _| 0);
+        for (conv, norm) in level::convolutions(&planned.plan) {
+            let layer = |images| level::layer(&planned.plan, conv, images, norm, |_, _| 0);
             let shape = layer(images).shape();
             // Unless that makes another shape of it.
             let few = images.min(IMAGES);
@@ -105,7 +107,7 @@ impl GpuEngine {
         if !state.weights.on_gpu(&planned.plan.shards()) {
             return None;
         }
-        let layer = program::layer(&planned.plan, conv, images, norm, |_, _| 0);
+        let layer = level::layer(&planned.plan, conv, images, norm, |_, _| 0);
         self.make_room(state, planned, images, layer.sum_bytes(variant));
         let job = Job {
             gpu: &self.gpu,

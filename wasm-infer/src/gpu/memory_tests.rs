@@ -1,6 +1,7 @@
 //! Memory is what it says: the engine's own figures beside what the driver counts.
 
-use super::selftest::{self, Random};
+use super::random::Random;
+use super::selftest;
 use super::*;
 use dvn::{Split, TaskSpec, order};
 use std::collections::BTreeMap;

@@ -2,51 +2,64 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `device` | adapter, limits, errors, loss |
+//! | `watch` | what the device says of work |
 //! | `kernels`, `sources`, `shaders/` | the pipelines, the variants of the convolution |
-//! | `layer` | a convolution as the shaders see it |
+//! | `tuning` | which variants were the fastest |
+//! | `device` | limits, errors, loss |
+//! | `memory`, `reading` | counted buffers, numbers on their way back |
 //! | `weights` | resident shards |
-//! | `program` | a level for one batch size: dispatches, bindings |
-//! | `reading` | numbers on their way back |
-//! | `tuning`, `measure` | which variant carries out a layer |
+//! | `program` | dispatches with pipelines and bindings |
+//! | `layer` | a convolution as the shaders see it |
+//! | `level` | a plan's operations as dispatches |
+//! | `choice` | which variant carries out a layer |
+//! | `measure` | times the variants of a layer |
 //! | `report` | what is used for a level, and what else could be |
-//! | `trial`, `selftest` | every kernel against the CPU engine |
-//! | `memory` | counted buffers |
+//! | `trial`, `selftest`, `random` | every kernel against the CPU engine |
+//! | `request` | asks for a GPU |
+//!
+//! From the ground up: none of them names one below it.
 //!
 //! Maps are `[images][channels / 4][height][width]`, four channels an element. A level is one compute pass and one
 //! submit, and only the logits come back.
 
 #[cfg(target_arch = "wasm32")]
 mod browser;
+mod choice;
 mod device;
 mod kernels;
 mod layer;
+mod level;
 mod measure;
 mod memory;
 mod program;
+mod random;
 mod reading;
 mod report;
+mod request;
 mod selftest;
 mod sources;
 mod trial;
 mod tuning;
+mod watch;
 mod weights;
 
 use crate::checks::{check_input, check_resident, check_shard, images_at_once};
 use crate::error::EngineError;
 use crate::map::Map;
+use choice::choose;
+pub use choice::{Choice, Origin};
 pub use device::{Gpu, GpuOptions};
 use dvn::plan::{Conv, Slots};
 use dvn::{Network, Plan, Shard, ShardId};
 pub use kernels::Variant;
 use layer::Layer;
+use level::{Job, slot_bytes};
 use memory::{Account, Memory};
-use program::{Job, Program, slot_bytes};
+use program::Program;
 use reading::{Reading, Staging};
 pub use report::{LayerKernel, LayerTimes};
 use std::cell::RefCell;
 use std::sync::Arc;
-pub use tuning::{Choice, Origin};
 use weights::Weights;
 use wgpu::BufferUsages;
 
@@ -312,11 +325,11 @@ impl GpuEngine {
         if let Some(program) = state.programs.get(&key) {
             return Ok(program.clone());
         }
-        let choose = |(_, layer): (&Conv, Layer)| {
-            let (variant, _) = self.gpu.tuning().choose(&self.gpu, &layer, self.choice);
+        let chosen = |(_, layer): (&Conv, Layer)| {
+            let (variant, _) = choose(&self.gpu, &layer, self.choice);
             (variant, layer.sum_bytes(variant))
         };
-        let (variants, sums): (Vec<_>, Vec<_>) = layers(plan, images).map(choose).unzip();
+        let (variants, sums): (Vec<_>, Vec<_>) = layers(plan, images).map(chosen).unzip();
         self.make_room(state, planned, images, sums.into_iter().max().unwrap_or(0));
         let (weights, maps, sums) = (&state.weights, &state.maps[..], state.sums.as_ref());
         let job = Job { gpu: &self.gpu, plan, slots, images, weights, maps, sums };
@@ -356,8 +369,8 @@ impl GpuEngine {
 
 /// The convolutions of a plan as the shaders see them, but for where the weights are.
 fn layers(plan: &Plan, images: usize) -> impl Iterator<Item = (&Conv, Layer)> {
-    program::convolutions(plan)
-        .map(move |(conv, norm)| (conv, program::layer(plan, conv, images, norm, |_, _| 0)))
+    level::convolutions(plan)
+        .map(move |(conv, norm)| (conv, level::layer(plan, conv, images, norm, |_, _| 0)))
 }
 
 /// RGB pixels as groups of four channels, the last one zero.

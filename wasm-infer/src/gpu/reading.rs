@@ -1,7 +1,8 @@
 //! Numbers on their way back from the GPU.
 
-use super::device::{Gpu, Pending};
+use super::device::Gpu;
 use super::memory::{Account, Memory};
+use super::watch::Pending;
 use crate::error::EngineError;
 use futures_channel::oneshot;
 use wgpu::BufferUsages;

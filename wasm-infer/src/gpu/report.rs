@@ -1,10 +1,10 @@
 //! What carries out the layers of a level, and how long each way takes.
 
+use super::choice::{Origin, choose, fits};
 use super::kernels::Variant;
 use super::layer::Layer;
+use super::level;
 use super::measure::Case;
-use super::program;
-use super::tuning::{Origin, fits};
 use super::{GpuEngine, layers};
 use crate::error::EngineError;
 use dvn::plan::Conv;
@@ -53,7 +53,7 @@ impl GpuEngine {
         let planned = self.planned(task, level)?;
         let images = self.at_once(&planned, images)?;
         let kernel = |(conv, layer): (&Conv, Layer)| {
-            let (variant, origin) = self.gpu.tuning().choose(&self.gpu, &layer, self.choice);
+            let (variant, origin) = choose(&self.gpu, &layer, self.choice);
             let dispatches = variant.pipes(layer.stride).len();
             LayerKernel { name: conv.name.clone(), shape: layer.shape(), variant, origin, dispatches }
         };
@@ -75,8 +75,8 @@ impl GpuEngine {
         let images = self.at_once(&planned, images)?;
         self.upload(&planned.plan).await?;
         let mut found: Vec<LayerTimes> = Vec::new();
-        for (conv, norm) in program::convolutions(&planned.plan) {
-            let layer = program::layer(&planned.plan, conv, images, norm, |_, _| 0);
+        for (conv, norm) in level::convolutions(&planned.plan) {
+            let layer = level::layer(&planned.plan, conv, images, norm, |_, _| 0);
             let shape = layer.shape();
             if let Some(same) = found.iter_mut().find(|f| f.shape == shape) {
                 same.layers += 1;

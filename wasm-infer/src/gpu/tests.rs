@@ -1,7 +1,8 @@
 //! What a small GPU does to an engine, with limits made small.
 
 use super::kernels::{Kernels, Pipe};
-use super::selftest::{self, Random};
+use super::random::Random;
+use super::selftest;
 use super::trial::{self, Sizes};
 use super::*;
 use crate::CpuEngine;

@@ -1,12 +1,13 @@
 //! One convolution by one variant against `cpu-kernels`, on random numbers.
 
-use super::device::{Gpu, Pending};
+use super::device::Gpu;
 use super::kernels::Variant;
 use super::layer::{Buffers, Layer, Map, Row};
 use super::memory::{Account, Memory};
 use super::program::Program;
+use super::random::Random;
 use super::reading::{Reading, Staging};
-use super::selftest::Random;
+use super::watch::Pending;
 use super::weights::packed;
 use crate::error::EngineError;
 use cpu_kernels::{Input, Output, Shape, Shortcut, Span, Workspace, forward};
