@@ -1,7 +1,5 @@
 //! What can be wrong with a network's definition and with a model folder.
 
-use crate::unit::MAX_UNITS;
-
 /// A network that cannot be: said with what was found and what was expected.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -15,10 +13,12 @@ pub enum DefinitionError {
         expected: &'static str,
     },
     /// No units or too many.
-    #[error("{found} units: expected 1 to {MAX_UNITS}")]
+    #[error("{found} units: expected 1 to {max}")]
     UnitCount {
         /// How many.
         found: usize,
+        /// The most.
+        max: usize,
     },
     /// Fractions that do not divide a whole.
     #[error("unit fractions {found:?}: expected positive numbers that sum to 1")]

@@ -2,8 +2,6 @@
 
 use crate::backbone::{Backbone, Layer};
 use crate::error::DefinitionError;
-use crate::plan::Plan;
-use crate::shard::ShardId;
 use crate::unit::{Split, Unit};
 
 /// What a task needs of the network.
@@ -111,24 +109,5 @@ impl Network {
     /// (the paper's J3 joins sizes 32, 64 and 96).
     pub fn stem_stride(&self, task: usize) -> usize {
         self.tasks.get(task).map_or(1, |t| (t.input_size / 32).max(1))
-    }
-
-    /// The straight list of operations that computes `level` (from 1) of `task` (from 0).
-    ///
-    /// # Errors
-    /// If there is no such task or level.
-    pub fn plan(&self, task: usize, level: usize) -> Result<Plan, DefinitionError> {
-        Plan::new(self, task, level)
-    }
-
-    /// Every shard of the network: stems, blocks, levels.
-    pub fn shards(&self) -> Vec<ShardId> {
-        let tasks = 0..self.tasks.len();
-        let stems = tasks.clone().map(|task| ShardId::Stem { task });
-        let blocks =
-            self.split.iter().flat_map(|to| self.split.iter().map(move |from| ShardId::Block { to, from }));
-        let levels =
-            tasks.flat_map(|task| (1..=self.levels()).map(move |level| ShardId::Level { task, level }));
-        stems.chain(blocks).chain(levels).collect()
     }
 }

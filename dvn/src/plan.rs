@@ -157,8 +157,18 @@ pub struct Plan {
     pub ops: Vec<Op>,
 }
 
+impl Network {
+    /// The straight list of operations that computes `level` (from 1) of `task` (from 0).
+    ///
+    /// # Errors
+    /// If there is no such task or level.
+    pub fn plan(&self, task: usize, level: usize) -> Result<Plan, DefinitionError> {
+        Plan::new(self, task, level)
+    }
+}
+
 impl Plan {
-    pub(crate) fn new(network: &Network, task: usize, level: usize) -> Result<Plan, DefinitionError> {
+    fn new(network: &Network, task: usize, level: usize) -> Result<Plan, DefinitionError> {
         let units = network.units(task, level)?.to_vec();
         let spec = &network.tasks()[task];
         let size = spec.input_size;

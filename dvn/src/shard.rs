@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `stem-T.safetensors` | `stem.weight` [width, 3, 3, 3]: task T's whole input layer |
 //! | `unit-O-I.safetensors` | `stageS.blockB.convC.weight` [channels of O, channels of I, 3, 3] for every shared layer |
-//! | `level-T-L.safetensors` | `LAYER.scale`, `LAYER.shift` [packed channels] for the stem and every shared layer; `classifier.weight` [classes, packed features], `classifier.bias` [classes] |
+//! | `level-T-L.safetensors` | `LAYER.scale`, `LAYER.shift` [packed channels] for the stem and every shared layer; `classifier.weight` [classes, packed features], `classifier.bias` \[classes\] |
 //!
 //! Weights are O I H W. Everything in a level's file is in packed order: the units' channels one after another, in the
 //! order in which the units joined.
@@ -88,7 +88,7 @@ pub struct LevelParameters {
     pub norms: Vec<Norm>,
     /// [classes, packed features], row-major.
     pub classifier_weight: Vec<f32>,
-    /// [classes].
+    /// \[classes\].
     pub classifier_bias: Vec<f32>,
 }
 
@@ -151,6 +151,19 @@ pub struct TensorSpec {
 }
 
 impl Network {
+    /// Every shard of the network: stems, blocks, levels.
+    pub fn shards(&self) -> Vec<ShardId> {
+        let tasks = 0..self.tasks().len();
+        let stems = tasks.clone().map(|task| ShardId::Stem { task });
+        let blocks = self
+            .split()
+            .iter()
+            .flat_map(|to| self.split().iter().map(move |from| ShardId::Block { to, from }));
+        let levels =
+            tasks.flat_map(|task| (1..=self.levels()).map(move |level| ShardId::Level { task, level }));
+        stems.chain(blocks).chain(levels).collect()
+    }
+
     /// The tensors that shard `id` must hold, neither more nor fewer.
     ///
     /// # Errors

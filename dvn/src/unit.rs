@@ -70,7 +70,7 @@ impl Split {
     /// If `units` is 0 or above [`MAX_UNITS`].
     pub fn equal(units: usize) -> Result<Split, DefinitionError> {
         if units == 0 || units > MAX_UNITS {
-            return Err(DefinitionError::UnitCount { found: units });
+            return Err(DefinitionError::UnitCount { found: units, max: MAX_UNITS });
         }
         Split::new(vec![1.0 / units as f64; units])
     }
@@ -82,7 +82,7 @@ impl Split {
     /// three times is taken for thirds).
     pub fn new(fractions: Vec<f64>) -> Result<Split, DefinitionError> {
         if fractions.is_empty() || fractions.len() > MAX_UNITS {
-            return Err(DefinitionError::UnitCount { found: fractions.len() });
+            return Err(DefinitionError::UnitCount { found: fractions.len(), max: MAX_UNITS });
         }
         let sum: f64 = fractions.iter().sum();
         if fractions.iter().any(|f| !f.is_finite() || *f <= 0.0) || (sum - 1.0).abs() > 1e-3 {
