@@ -9,7 +9,7 @@
 //! | module | what it answers |
 //! | --- | --- |
 //! | [`backbone`] | which layers there are (`wrn-32-4`, `resnet-42`) |
-//! | [`unit`] | which channels belong to a unit |
+//! | [`unit`](mod@unit) | which channels belong to a unit |
 //! | [`order`] | in which order a task's units join |
 //! | [`network`] | all of these together, checked |
 //! | [`plan`] | one level of one task as a straight list of operations |

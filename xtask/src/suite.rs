@@ -26,6 +26,8 @@ pub enum Step {
     Units,
     /// cargo clippy over everything, warnings denied
     Clippy,
+    /// cargo doc over the project's crates, warnings denied
+    Docs,
     /// cargo test over everything
     Rust,
     /// Training by several processes under mpirun
@@ -45,11 +47,12 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Fmt,
         Self::Lint,
         Self::Units,
         Self::Clippy,
+        Self::Docs,
         Self::Rust,
         Self::Mpi,
         Self::Engine,
@@ -66,6 +69,7 @@ impl Step {
             Self::Lint => "Page formatting and lints",
             Self::Units => "Page logic",
             Self::Clippy => "Rust lints",
+            Self::Docs => "Rust documentation",
             Self::Rust => "Rust tests",
             Self::Mpi => "Training under MPI",
             Self::Engine => "Engine to WebAssembly",
@@ -93,6 +97,11 @@ impl Step {
             Self::Fmt => check(cargo(project, "fmt --all --check")),
             Self::Clippy => {
                 check(cargo(project, "clippy --release --workspace --all-targets -- -D warnings"))
+            }
+            Self::Docs => {
+                let mut doc = cargo(project, "doc --release --workspace --no-deps");
+                doc.env("RUSTDOCFLAGS", "-D warnings");
+                check(doc)
             }
             Self::Rust => {
                 vulkan::driver()?;

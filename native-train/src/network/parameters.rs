@@ -100,7 +100,7 @@ impl Layout {
 /// Where a trunk's parameters lie in its packed array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LevelLayout {
-    /// [3][3][inputs][outputs] of each convolution of the plan, packed channels.
+    /// `[3][3][inputs][outputs]` of each convolution of the plan, packed channels.
     pub weights: Vec<Range<usize>>,
     /// gamma and beta of each convolution.
     pub norms: Vec<NormRange>,
@@ -183,12 +183,12 @@ impl Parameters {
         self.level(plan).bias.clone()
     }
 
-    /// Range of a task's stem, [3][3][3][width].
+    /// Range of a task's stem, `[3][3][3][width]`.
     pub fn stem(&self, task: usize) -> Range<usize> {
         self.layout.stems[task].clone()
     }
 
-    /// Range of a shared layer, [3][3][inputs][outputs], with its inputs and outputs.
+    /// Range of a shared layer, `[3][3][inputs][outputs]`, with its inputs and outputs.
     pub fn shared(&self, layer: usize) -> (Range<usize>, usize, usize) {
         (self.layout.shared[layer].clone(), self.layout.inputs[layer], self.layout.outputs[layer])
     }
