@@ -138,5 +138,7 @@ fn dense(case: &Case, task: usize, conv: &Conv) -> Vec<f64> {
             }
         }
     }
+    // A product that `convolve` leaves out would not show it.
+    assert!(dense.iter().all(|v| v.is_finite()), "a weight is missing from the case's shards, or not finite");
     dense
 }
