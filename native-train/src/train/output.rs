@@ -4,6 +4,9 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The file whose lock tells that a run goes on.
+const LOCK: &str = "lock";
+
 /// Room for metrics, event files and pictures beside checkpoints and model.
 const SMALL_FILES: u64 = 1 << 20;
 
@@ -44,6 +47,8 @@ pub enum OutputError {
 #[derive(Debug)]
 pub struct Output {
     training: PathBuf,
+    /// The folders that were not there before, the innermost first.
+    made: Vec<PathBuf>,
     /// Released by the operating system however the process ends.
     _lock: Option<File>,
 }
@@ -66,8 +71,9 @@ impl Output {
     pub fn open(out: &Path) -> Result<Output, OutputError> {
         let training = Output::training_of(out);
         let error = |path: &Path, source| OutputError::Io { path: path.display().to_string(), source };
+        let made = training.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned).collect();
         std::fs::create_dir_all(&training).map_err(|e| error(&training, e))?;
-        let path = training.join("lock");
+        let path = training.join(LOCK);
         let file = File::create(&path).map_err(|e| error(&path, e))?;
         let lock = match file.try_lock() {
             Ok(()) => Some(file),
@@ -77,7 +83,7 @@ impl Output {
             // Some network file systems have no locks: nothing that should keep a run from starting.
             Err(TryLockError::Error(_)) => None,
         };
-        let output = Output { training, _lock: lock };
+        let output = Output { training, made, _lock: lock };
         output.remove_torn().map_err(|e| error(&output.training, e))?;
         Ok(output)
     }
@@ -128,6 +134,20 @@ impl Output {
     }
 }
 
+impl Drop for Output {
+    /// A run that failed before it wrote anything leaves nothing behind.
+    fn drop(&mut self) {
+        let Ok(mut files) = std::fs::read_dir(&self.training) else { return };
+        if files.all(|file| file.is_ok_and(|file| file.file_name() == LOCK)) {
+            // What cannot be removed does no harm.
+            let _ = std::fs::remove_file(self.training.join(LOCK));
+            for folder in &self.made {
+                let _ = std::fs::remove_dir(folder);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +159,18 @@ mod tests {
         assert!(matches!(Output::open(out.path()), Err(OutputError::Busy { .. })));
         drop(first);
         Output::open(out.path()).unwrap();
+    }
+
+    #[test]
+    fn a_run_that_wrote_nothing_leaves_no_folders_and_one_that_did_leaves_all() {
+        let home = tempfile::tempdir().unwrap();
+        let (runs, out) = (home.path().join("runs"), home.path().join("runs/mine"));
+        drop(Output::open(&out).unwrap());
+        assert!(home.path().exists() && !runs.exists());
+        let output = Output::open(&out).unwrap();
+        std::fs::write(output.last_checkpoint(), "x").unwrap();
+        drop(output);
+        assert!(Output::last_checkpoint_of(&out).exists());
     }
 
     #[test]
