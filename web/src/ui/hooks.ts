@@ -1,12 +1,13 @@
 // What several views need of Preact.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { App } from "../app.ts";
 
 /** Draws the view again whenever the state has changed. */
 export function useApp(app: App): void {
   const [, draw] = useState(0);
-  useEffect(() => app.subscribe(() => draw((count) => count + 1)), [app]);
+  // At once, not after the first paint: what changes before would never be drawn.
+  useLayoutEffect(() => app.subscribe(() => draw((count) => count + 1)), [app]);
 }
 
 /** The width an element has on the screen, for drawings whose text must stay readable. */
