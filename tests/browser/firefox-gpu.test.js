@@ -46,6 +46,7 @@ test("WebGPU answers in Firefox as the CPU engine does", { skip, timeout: 2 * LO
         }
         await setTimeout(200);
       }
+      await page.waitForSelector("#view-details h2");
       const line = await page.$eval('[data-testid="engine-line"]', (element) => element.textContent);
       const said = await page.$$eval("article[data-testid^='answer-'] .top-class", (all) =>
         all.map((element) => element.textContent.trim()),

@@ -122,10 +122,12 @@ export function card(page, task) {
   return page.getByTestId(`answer-${task}`);
 }
 
-/** Waits until a task has its answer at a level, for the picture that is chosen; the class it names. */
+/** Waits until a task has its answer at a level, for the picture that is chosen, and until the rest of the page is drawn,
+ * which comes after a visit's first answer; the class it names. */
 export async function answer(page, task, level, timeout = PATIENCE) {
   const there = page.locator(`[data-testid="answer-${task}"][data-level="${level}"]`);
   await there.waitFor({ timeout });
+  await page.locator("#view-details h2").waitFor({ timeout });
   return (await there.getByTestId("class").textContent()).trim();
 }
 
