@@ -62,6 +62,7 @@ test("a store that does not answer is done without, and not asked again", async 
   await vi.advanceTimersByTimeAsync(PATIENCE);
   expect(await found).toEqual([undefined, undefined]);
   expect(await store.get("c")).toBeUndefined();
+  await store.put("d", BYTES);
   expect(Date.now() - start).toBe(PATIENCE);
   await vi.runAllTimersAsync();
   expect(match).toHaveBeenCalledTimes(2);
