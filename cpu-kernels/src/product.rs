@@ -1,11 +1,16 @@
 //! The matrix products of the transformed domain, one plane (one position of the transform) at a time.
 //!
 //! Transformed activations lie as `[block of LANES channels][tile][LANES]`. Transformed weights, and sums of weight
-//! gradients, lie in panels of one to three blocks of output channels: `[panel][input channel][blocks * LANES]`.
+//! gradients, lie in panels of one to four blocks of output channels: `[panel][input channel][blocks * LANES]`.
 
-use crate::prefetch::Prefetch;
+use crate::prefetch::{Prefetch, Steps};
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
+
+/// Blocks of a full panel, which all but the last are; that may have fewer, or three for two.
+pub(crate) const fn full_panel<S: Simd>() -> usize {
+    if S::PRODUCT_ROWS[3] > 0 { 4 } else { 2 }
+}
 
 /// The panels that `blocks` blocks of channels are cut into: (first block, blocks).
 #[inline(always)]
@@ -14,9 +19,8 @@ pub(crate) fn panels<S: Simd>(blocks: usize) -> impl Iterator<Item = (usize, usi
     std::iter::from_fn(move || {
         let width = match blocks - first {
             0 => return None,
-            1 => 1,
             3 if S::PRODUCT_ROWS[2] > 0 => 3,
-            _ => 2,
+            left => left.min(full_panel::<S>()),
         };
         first += width;
         Some((first - width, width))
@@ -55,25 +59,25 @@ pub(crate) struct Products<'a> {
     /// Whether it is added to what is there.
     pub(crate) more: bool,
     /// What is brought into the cache meanwhile.
-    pub(crate) ahead: [Prefetch<3>; 2],
+    pub(crate) ahead: Prefetch,
 }
 
 impl Kernel for Products<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
+        let shares = self.shares::<S>();
+        self.ahead.cut::<S>(shares);
         for plane in self.planes.clone() {
-            for ahead in &self.ahead {
-                ahead.some(simd, plane, self.terms.len());
-            }
             for (first, width) in panels::<S>(self.blocks) {
                 // SAFETY: whoever makes `Products` gives them planes of these sizes.
                 unsafe {
                     match width {
                         1 => self.panel::<S, 1>(simd, plane, first),
                         2 => self.panel::<S, 2>(simd, plane, first),
-                        _ if S::PRODUCT_ROWS[2] > 0 => self.panel::<S, 3>(simd, plane, first),
+                        3 if S::PRODUCT_ROWS[2] > 0 => self.panel::<S, 3>(simd, plane, first),
+                        _ if S::PRODUCT_ROWS[3] > 0 => self.panel::<S, 4>(simd, plane, first),
                         _ => unreachable!("no panel is {width} blocks wide"),
                     }
                 }
@@ -83,8 +87,17 @@ impl Kernel for Products<'_> {
 }
 
 impl Products<'_> {
+    /// Micro-kernels to run, times the terms of each.
     #[inline(always)]
-    unsafe fn panel<S: Simd, const WIDTH: usize>(&self, simd: S, plane: usize, first: usize) {
+    fn shares<S: Simd>(&self) -> usize {
+        let terms: usize = self.terms[self.planes.clone()].iter().map(|t| t.len()).sum();
+        let groups: usize =
+            panels::<S>(self.blocks).map(|(_, width)| self.tiles.div_ceil(S::PRODUCT_ROWS[width - 1])).sum();
+        terms * groups
+    }
+
+    #[inline(always)]
+    unsafe fn panel<S: Simd, const WIDTH: usize>(&mut self, simd: S, plane: usize, first: usize) {
         let mut tile = 0;
         while tile < self.tiles {
             let left = self.tiles - tile;
@@ -106,7 +119,7 @@ impl Products<'_> {
     /// The micro-kernel: `ROWS` tiles by `WIDTH` vectors of output channels, all in registers.
     #[inline(always)]
     unsafe fn rows<S: Simd, const ROWS: usize, const WIDTH: usize>(
-        &self,
+        &mut self,
         simd: S,
         plane: usize,
         first: usize,
@@ -118,14 +131,20 @@ impl Products<'_> {
             // SAFETY: the planes hold `channels` channels of `tiles` tiles and of the panel's blocks.
             unsafe {
                 let mut a = self.inputs.add(inputs * self.in_plane + tile * S::LANES);
-                // All panels before this one are two blocks wide.
-                let panel = first / 2 * self.weights_panel;
+                // All panels before this one are full.
+                let panel = first / full_panel::<S>() * self.weights_panel;
                 let mut b = self.weights.add((weights - self.weights_from) * self.weights_plane + panel);
                 let mut left = self.channels;
+                let mut ahead = self.ahead.next_in_steps(simd, self.channels);
+                let mut next = next_panel::<S, WIDTH>(self.terms[plane].len(), b, self.channels, tile);
                 while left > 0 {
                     // One channel a step: the processor's scheduler needs no unrolling, V8 does its own, and spills where it is done.
                     let n = left.min(S::LANES);
                     for c in 0..n {
+                        ahead.next(simd);
+                        if WIDTH == 4 {
+                            next.next(simd);
+                        }
                         step(simd, &mut acc, a.add(c), b);
                         b = b.wrapping_add(WIDTH * S::LANES);
                     }
@@ -134,17 +153,37 @@ impl Products<'_> {
                 }
             }
         }
+        let more = self.more;
+        let to = self.out.wrapping_add(plane * self.out_plane + first * block + tile * S::LANES);
         for (r, acc) in acc.iter().enumerate() {
             for (q, v) in acc.iter().enumerate() {
                 // SAFETY: the result's plane holds `tiles` tiles of the panel's blocks.
                 unsafe {
-                    let p =
-                        self.out.add(plane * self.out_plane + (first + q) * block + (tile + r) * S::LANES);
-                    simd.store(p, if self.more { simd.add(simd.load(p), *v) } else { *v });
+                    let p = to.add(q * block + r * S::LANES);
+                    simd.store(p, if more { simd.add(simd.load(p), *v) } else { *v });
                 }
             }
         }
         ROWS
+    }
+}
+
+/// The weights of the panel after that at `weights`, as far as the rows from `tile` on bring them into the cache: they may well come
+/// from the third level, which alone is too slow. The first rows bring one line of each channel, the next rows another.
+#[inline(always)]
+fn next_panel<S: Simd, const WIDTH: usize>(
+    terms: usize,
+    weights: *const f32,
+    channels: usize,
+    tile: usize,
+) -> Steps {
+    match (WIDTH, terms, (tile + 2) / 6) {
+        // Processors may fetch lines in pairs: even ones first.
+        (4, 1, rows @ 0..4) => {
+            let line = [0, 2, 1, 3][rows];
+            Steps::every(weights.wrapping_add((WIDTH * channels + line) * S::LANES), WIDTH * S::LANES)
+        }
+        _ => Steps::every(weights, 0),
     }
 }
 
@@ -174,7 +213,7 @@ unsafe fn step<S: Simd, const ROWS: usize, const WIDTH: usize>(
 }
 
 /// `sums[channel][block] (+)= sum over tiles of inputs[channel][tile] * gradients[block][tile]`
-pub(crate) struct OuterProduct {
+pub(crate) struct OuterProduct<'a> {
     /// Plane of transformed inputs.
     pub(crate) inputs: *const f32,
     /// Plane of transformed gradients.
@@ -189,20 +228,23 @@ pub(crate) struct OuterProduct {
     pub(crate) sums: *mut f32,
     /// Whether `sums` holds nothing yet.
     pub(crate) first: bool,
+    /// What is brought into the cache meanwhile, a share for every micro-kernel.
+    pub(crate) ahead: &'a mut Prefetch,
 }
 
-impl Kernel for OuterProduct {
+impl Kernel for OuterProduct<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         for (first, width) in panels::<S>(self.blocks) {
             // SAFETY: whoever makes an `OuterProduct` gives it planes of these sizes.
             unsafe {
                 match width {
                     1 => self.panel::<S, 1>(simd, first),
                     2 => self.panel::<S, 2>(simd, first),
-                    _ if S::OUTER_ROWS[2] > 0 => self.panel::<S, 3>(simd, first),
+                    3 if S::OUTER_ROWS[2] > 0 => self.panel::<S, 3>(simd, first),
+                    _ if S::OUTER_ROWS[3] > 0 => self.panel::<S, 4>(simd, first),
                     _ => unreachable!("no panel is {width} blocks wide"),
                 }
             }
@@ -210,9 +252,15 @@ impl Kernel for OuterProduct {
     }
 }
 
-impl OuterProduct {
+impl OuterProduct<'_> {
+    /// Micro-kernels of a plane.
     #[inline(always)]
-    unsafe fn panel<S: Simd, const WIDTH: usize>(&self, simd: S, first: usize) {
+    pub(crate) fn shares<S: Simd>(channels: usize, blocks: usize) -> usize {
+        panels::<S>(blocks).map(|(_, width)| channels.div_ceil(S::OUTER_ROWS[width - 1])).sum()
+    }
+
+    #[inline(always)]
+    unsafe fn panel<S: Simd, const WIDTH: usize>(&mut self, simd: S, first: usize) {
         let mut channel = 0;
         while channel < self.channels {
             // Rows never cross a block: both are powers of two, and what is left over is a multiple of 4.
@@ -234,13 +282,14 @@ impl OuterProduct {
     /// zero and is added to the others at its end: two short sums have a smaller error than a long one.
     #[inline(always)]
     unsafe fn rows<S: Simd, const ROWS: usize, const WIDTH: usize>(
-        &self,
+        &mut self,
         simd: S,
         first: usize,
         channel: usize,
     ) -> usize {
         let block = self.tiles * S::LANES;
         let mut acc = [[simd.zero(); WIDTH]; ROWS];
+        self.ahead.next(simd);
         // SAFETY: the planes hold `tiles` tiles of these channels; a multiple of 4 channels is left in the block.
         unsafe {
             let mut a = self.inputs.add(channel / S::LANES * block + channel % S::LANES);

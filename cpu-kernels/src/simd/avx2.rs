@@ -26,8 +26,9 @@ fn first(n: usize) -> __m256i {
 impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;
-    const PRODUCT_ROWS: [usize; 3] = [8, 6, 4];
-    const OUTER_ROWS: [usize; 3] = [8, 4, 4];
+    const PRODUCT_ROWS: [usize; 4] = [8, 6, 4, 0];
+    const OUTER_ROWS: [usize; 4] = [8, 4, 4, 0];
+    const PREFETCHES: bool = true;
 
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {

@@ -26,8 +26,9 @@ fn first(n: usize) -> __mmask16 {
 impl Simd for Avx512 {
     type V = __m512;
     const LANES: usize = 16;
-    const PRODUCT_ROWS: [usize; 3] = [16, 8, 8];
-    const OUTER_ROWS: [usize; 3] = [16, 8, 8];
+    const PRODUCT_ROWS: [usize; 4] = [16, 8, 8, 6];
+    const OUTER_ROWS: [usize; 4] = [16, 8, 8, 4];
+    const PREFETCHES: bool = true;
 
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {

@@ -21,10 +21,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
     type V: Copy;
     /// f32 values in a vector: 4, 8 or 16.
     const LANES: usize;
-    /// Rows of the product's micro-kernel where it is 1, 2 or 3 vectors wide; 0: no such kernel. What the registers hold.
-    const PRODUCT_ROWS: [usize; 3];
+    /// Rows of the product's micro-kernel where it is 1 to 4 vectors wide; 0: no such kernel. What the registers hold.
+    const PRODUCT_ROWS: [usize; 4];
     /// The same for the product over tiles (the weight gradient's).
-    const OUTER_ROWS: [usize; 3];
+    const OUTER_ROWS: [usize; 4];
+    /// Whether [`Self::prefetch`] does anything.
+    const PREFETCHES: bool;
 
     /// Runs `kernel` in a function compiled for this instruction set.
     fn call<K: Kernel>(self, kernel: K) -> K::Output;

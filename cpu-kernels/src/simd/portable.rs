@@ -14,8 +14,9 @@ fn zip(a: [f32; 4], b: [f32; 4], f: impl Fn(f32, f32) -> f32) -> [f32; 4] {
 impl Simd for Portable {
     type V = [f32; 4];
     const LANES: usize = 4;
-    const PRODUCT_ROWS: [usize; 3] = [4, 4, 0];
-    const OUTER_ROWS: [usize; 3] = [4, 4, 0];
+    const PRODUCT_ROWS: [usize; 4] = [4, 4, 0, 0];
+    const OUTER_ROWS: [usize; 4] = [4, 4, 0, 0];
+    const PREFETCHES: bool = false;
 
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.run(self)

@@ -10,8 +10,9 @@ pub(crate) struct WebAssembly;
 impl Simd for WebAssembly {
     type V = v128;
     const LANES: usize = 4;
-    const PRODUCT_ROWS: [usize; 3] = [8, 4, 0];
-    const OUTER_ROWS: [usize; 3] = [4, 4, 0];
+    const PRODUCT_ROWS: [usize; 4] = [8, 4, 0, 0];
+    const OUTER_ROWS: [usize; 4] = [4, 4, 0, 0];
+    const PREFETCHES: bool = false;
 
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {

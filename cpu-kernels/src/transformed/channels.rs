@@ -4,7 +4,7 @@ use super::{Convolution, InputRow, OutputRow, Scheme, Tiling, Weights, clear_end
 use crate::fused::join_all;
 use crate::parallel::{self, Shared};
 use crate::prefetch::Prefetch;
-use crate::product::{Products, panels};
+use crate::product::{Products, full_panel, panels};
 use crate::simd::{Isa, Kernel, Simd};
 use crate::workspace::{Buffer, ChannelSums, Part};
 use std::marker::PhantomData;
@@ -62,7 +62,7 @@ fn group(tiles: usize) -> usize {
     }
 }
 /// The most blocks of a panel.
-const PANEL: usize = if cfg!(target_arch = "wasm32") { 2 } else { 3 };
+const PANEL: usize = if cfg!(target_arch = "wasm32") { 2 } else { 4 };
 /// Input channels whose weights are transformed at a time, so that the planes of weights are of a size that is known when
 /// compiling, and stay in the second level cache until their product. A multiple of any set's LANES.
 const SLICE: usize = if cfg!(target_arch = "wasm32") { 256 } else { 64 };
@@ -163,7 +163,7 @@ impl<C: Scheme> Kernel for GroupRange<'_, C> {
         let most =
             output.channels.div_ceil(S::LANES).min(group(tiling.tiles()).div_ceil(S::LANES) + PANEL - 1);
         let out_plane = padded(most * tile_block);
-        let transformed = self.part.weights.get(most.div_ceil(2) * weights_panel);
+        let transformed = self.part.weights.get(most.div_ceil(full_panel::<S>()) * weights_panel);
         let products = self.part.outputs.get(C::TERMS.len() * out_plane);
         for (first, width) in
             groups::<S>(output.channels, tiling.tiles()).skip(self.groups.start).take(self.groups.len())
@@ -178,7 +178,7 @@ impl<C: Scheme> Kernel for GroupRange<'_, C> {
                         outputs: output.channels,
                         channels: channels.clone(),
                         blocks: first + panel..first + panel + panel_width,
-                        to: transformed.wrapping_add(panel / 2 * weights_panel),
+                        to: transformed.wrapping_add(panel / full_panel::<S>() * weights_panel),
                         to_channels: channels.clone(),
                         plane: weights_plane,
                     };
@@ -200,7 +200,7 @@ impl<C: Scheme> Kernel for GroupRange<'_, C> {
                     out: products,
                     out_plane,
                     more: slice > 0,
-                    ahead: [Prefetch::none(), Prefetch::none()],
+                    ahead: Prefetch::none(),
                 });
             }
             for row in 0..tiling.all_rows() {

@@ -49,6 +49,9 @@ pub(crate) trait Scheme {
     const WEIGHTS: usize;
     /// Parts that weights and products fall into, each with as many planes of both, which need no other part.
     const STAGES: usize = 1;
+    /// Whether a plane of the products needs no other plane of inputs than its like, so that it can take the place of the one
+    /// before that.
+    const IN_PLACE: bool = false;
     /// For each plane of the products, the planes of input and weights whose products it sums up.
     const TERMS: &'static [&'static [(usize, usize)]];
 

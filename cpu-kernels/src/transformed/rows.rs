@@ -6,7 +6,7 @@ use super::{
 use crate::fused::{JoinRows, join_all};
 use crate::parallel::{self, Shared};
 use crate::prefetch::Prefetch;
-use crate::product::Products;
+use crate::product::{Products, full_panel};
 use crate::simd::{Isa, Kernel, Simd};
 use crate::workspace::{Buffer, ChannelSums, Part};
 use std::marker::PhantomData;
@@ -106,8 +106,16 @@ impl<C: Scheme> Kernel for Rows<'_, C> {
         let most = self.rows_at_once * columns * S::LANES;
         let in_plane = padded(input.channels.div_ceil(S::LANES) * most);
         let out_plane = padded(blocks * most);
-        let inputs = self.part.inputs.get(C::INPUTS * in_plane);
-        let products = self.part.outputs.get(C::TERMS.len() * out_plane);
+        // In place, both take half of the second level cache's room, and the products' lines are in the first when they are stored.
+        let (inputs, products, in_plane, out_plane) = if C::IN_PLACE {
+            let plane = in_plane.max(out_plane);
+            let products = self.part.inputs.get((C::INPUTS + 1) * plane);
+            // SAFETY: there is a plane more than the inputs need.
+            (unsafe { products.add(plane) }, products, plane, plane)
+        } else {
+            let inputs = self.part.inputs.get(C::INPUTS * in_plane);
+            (inputs, self.part.outputs.get(C::TERMS.len() * out_plane), in_plane, out_plane)
+        };
         let line = self.part.line.get(line_len(columns, C::INPUT_STEP, S::LANES));
         // SAFETY: the line is that long.
         unsafe { clear_ends(line, input.width, columns, C::INPUT_STEP, S::LANES) };
@@ -141,17 +149,18 @@ impl<C: Scheme> Kernel for Rows<'_, C> {
                 };
                 C::input(simd, row);
             }
-            let here = Prefetch::new(
-                sink.tensors(),
-                tiling.pixel_rows(output, C::OUTPUT_STEP, rows.clone()),
-                output.width * output.channels,
-            );
             let read = source.tensors();
-            let ahead = Prefetch::new(
-                self.join.map_or([read[0], read[1], std::ptr::null()], JoinRows::tensors),
-                tiling.pixel_rows(input, C::INPUT_STEP, next),
-                input.width * input.channels,
-            );
+            let ahead = Prefetch::none()
+                .and(
+                    sink.tensors(),
+                    tiling.pixel_rows(output, C::OUTPUT_STEP, rows.clone()),
+                    output.width * output.channels,
+                )
+                .and(
+                    self.join.map_or([read[0], read[1], std::ptr::null()], JoinRows::tensors),
+                    tiling.pixel_rows(input, C::INPUT_STEP, next),
+                    input.width * input.channels,
+                );
             simd.call(Products {
                 terms: C::TERMS,
                 planes: 0..C::TERMS.len(),
@@ -160,14 +169,14 @@ impl<C: Scheme> Kernel for Rows<'_, C> {
                 in_plane,
                 weights: self.weights,
                 weights_plane: self.weights_plane,
-                weights_panel: 2 * S::LANES * input.channels,
+                weights_panel: full_panel::<S>() * S::LANES * input.channels,
                 channels: input.channels,
                 tiles,
                 blocks,
                 out: products,
                 out_plane,
                 more: false,
-                ahead: [here, ahead],
+                ahead,
             });
             for (i, row) in rows.clone().enumerate() {
                 let row = OutputRow {

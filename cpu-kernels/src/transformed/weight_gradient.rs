@@ -15,7 +15,11 @@ use std::ops::Range;
 /// level cache, more tiles share a pass; where not, tiles and sums together should fit it.
 fn tiles_at_once<C: GradientScheme>(inputs: usize, outputs: usize) -> usize {
     let most = inputs.max(outputs);
-    if C::SUMS * inputs * outputs > 1 << 18 { (8192 / most).clamp(32, 64) } else { (512 / most).clamp(8, 64) }
+    if C::SUMS * inputs * outputs > 1 << 18 {
+        (8192 / most).clamp(32, 64)
+    } else {
+        (512 / most).clamp(16, 64)
+    }
 }
 
 /// Overwrites `dw` (`[3][3][inputs][outputs]`).
@@ -126,23 +130,21 @@ impl<C: GradientScheme> Kernel for Rows<'_, C> {
                     InputRow { source, map: output, rows, columns, row, to, plane: out_plane, block, line };
                 C::gradient(simd, from);
             }
-            let ahead = [
-                Prefetch::new(
+            let mut ahead = Prefetch::none()
+                .and(
                     self.input.tensors(),
                     tiling.pixel_rows(input, C::INPUT_STEP, next.clone()),
                     input.width * input.channels,
-                ),
-                Prefetch::new(
+                )
+                .and(
                     self.gradient.tensors(),
                     tiling.pixel_rows(output, C::OUTPUT_STEP, next),
                     output.width * output.channels,
-                ),
-            ];
+                );
+            ahead.cut::<S>(C::TERMS.len() * OuterProduct::shares::<S>(input.channels, blocks));
             // Bit i: sums' plane i holds something.
             let mut begun: u64 = if row == self.rows.start { 0 } else { u64::MAX };
-            for (i, &(input_plane, gradient_plane, sums_plane)) in C::TERMS.iter().enumerate() {
-                ahead[0].some(simd, i, C::TERMS.len());
-                ahead[1].some(simd, i, C::TERMS.len());
+            for &(input_plane, gradient_plane, sums_plane) in C::TERMS {
                 // SAFETY: all buffers hold the scheme's planes.
                 unsafe {
                     simd.call(OuterProduct {
@@ -153,6 +155,7 @@ impl<C: GradientScheme> Kernel for Rows<'_, C> {
                         blocks,
                         sums: self.sums.add(sums_plane * self.sums_plane),
                         first: begun >> sums_plane & 1 == 0,
+                        ahead: &mut ahead,
                     });
                 }
                 begun |= 1 << sums_plane;

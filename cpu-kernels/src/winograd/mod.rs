@@ -36,6 +36,7 @@ impl Scheme for Winograd {
     const REACH: usize = 1;
     const INPUTS: usize = PLANES;
     const WEIGHTS: usize = PLANES;
+    const IN_PLACE: bool = true;
     const STAGES: usize = PLANES / transform::STAGE;
     const TERMS: &'static [&'static [(usize, usize)]] = &{
         let mut terms: [&[(usize, usize)]; PLANES] = [&[]; PLANES];
@@ -48,7 +49,11 @@ impl Scheme for Winograd {
     };
 
     fn tiles_at_once(tiling: &Tiling, inputs: usize, outputs: usize) -> usize {
-        if tiling.input.height <= 8 { 32 } else { (512 / inputs.max(outputs)).clamp(8, 64) }
+        if tiling.input.height <= 8 || PLANES * inputs * outputs > 1 << 18 {
+            32
+        } else {
+            (512 / inputs.max(outputs)).clamp(8, 64)
+        }
     }
 
     #[inline(always)]
