@@ -49,11 +49,11 @@ pub(crate) trait Scheme {
     const WEIGHTS: usize;
     /// Parts that weights and products fall into, each with as many planes of both, which need no other part.
     const STAGES: usize = 1;
-    /// Whether a plane of the products needs no other plane of inputs than its like, so that it can take the place of the one
-    /// before that.
-    const IN_PLACE: bool = false;
     /// For each plane of the products, the planes of input and weights whose products it sums up.
     const TERMS: &'static [&'static [(usize, usize)]];
+    /// Whether a plane of the products needs no other plane of inputs than its like, so that it can take the place of the one
+    /// before that.
+    const IN_PLACE: bool = each_with_its_like(Self::TERMS);
 
     /// Tiles that a thread transforms at a time: as many as keep their planes in its cache.
     fn tiles_at_once(tiling: &Tiling, inputs: usize, outputs: usize) -> usize;
@@ -69,6 +69,21 @@ pub(crate) trait Scheme {
     /// Transforms a tile row of the products back and stores it.
     fn output<S: Simd>(simd: S, row: OutputRow);
 }
+
+const fn each_with_its_like(terms: &[&[(usize, usize)]]) -> bool {
+    let mut i = 0;
+    while i < terms.len() {
+        if terms[i].len() != 1 || terms[i][0].0 != i {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// Floats of transformed weights, or of sums of their gradients, from which on they do not stay in the second level cache: the
+/// more tiles share a pass over them, the better.
+pub(crate) const LARGE: usize = 1 << 18;
 
 /// A way to work out weight gradients.
 pub(crate) trait GradientScheme {

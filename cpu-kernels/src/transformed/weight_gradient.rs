@@ -1,6 +1,8 @@
 //! The weight gradient.
 
-use super::{GradientScheme, InputRow, Tiling, WeightSums, clear_ends, line_len, padded, weights_plane};
+use super::{
+    GradientScheme, InputRow, LARGE, Tiling, WeightSums, clear_ends, line_len, padded, weights_plane,
+};
 use crate::fused::Source;
 use crate::parallel::{self, Shared};
 use crate::prefetch::Prefetch;
@@ -15,11 +17,7 @@ use std::ops::Range;
 /// level cache, more tiles share a pass; where not, tiles and sums together should fit it.
 fn tiles_at_once<C: GradientScheme>(inputs: usize, outputs: usize) -> usize {
     let most = inputs.max(outputs);
-    if C::SUMS * inputs * outputs > 1 << 18 {
-        (8192 / most).clamp(32, 64)
-    } else {
-        (512 / most).clamp(16, 64)
-    }
+    if C::SUMS * inputs * outputs > LARGE { (8192 / most).clamp(32, 64) } else { (512 / most).clamp(16, 64) }
 }
 
 /// Overwrites `dw` (`[3][3][inputs][outputs]`).

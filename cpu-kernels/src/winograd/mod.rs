@@ -6,7 +6,7 @@ mod transform;
 
 use crate::simd::{Kernel, Simd};
 use crate::transformed::{
-    GradientScheme, InputRow, OutputRow, Scheme, Tiling, WeightSums, Weights, each_patch, store_tiles,
+    GradientScheme, InputRow, LARGE, OutputRow, Scheme, Tiling, WeightSums, Weights, each_patch, store_tiles,
     sums_to_weights, weights_to_planes,
 };
 
@@ -36,7 +36,6 @@ impl Scheme for Winograd {
     const REACH: usize = 1;
     const INPUTS: usize = PLANES;
     const WEIGHTS: usize = PLANES;
-    const IN_PLACE: bool = true;
     const STAGES: usize = PLANES / transform::STAGE;
     const TERMS: &'static [&'static [(usize, usize)]] = &{
         let mut terms: [&[(usize, usize)]; PLANES] = [&[]; PLANES];
@@ -49,7 +48,7 @@ impl Scheme for Winograd {
     };
 
     fn tiles_at_once(tiling: &Tiling, inputs: usize, outputs: usize) -> usize {
-        if tiling.input.height <= 8 || PLANES * inputs * outputs > 1 << 18 {
+        if tiling.input.height <= 8 || PLANES * inputs * outputs > LARGE {
             32
         } else {
             (512 / inputs.max(outputs)).clamp(8, 64)
