@@ -91,6 +91,9 @@ pub struct Training {
     /// 0 in the paper.
     #[serde(default)]
     pub distillation: f64,
+    /// Sequential learning: the weight of each old level's distillation loss. 1 in the paper's eq. 6.
+    #[serde(default = "default_retention")]
+    pub retention: f64,
     /// Weight averaging: the share that an exponential moving average of the weights keeps in each step, for example 0.998;
     /// the model is made of the average then. 0 for none, as in the paper.
     #[serde(default)]
@@ -129,6 +132,9 @@ fn default_momentum() -> f32 {
 }
 fn default_decay() -> f32 {
     5e-4
+}
+fn default_retention() -> f64 {
+    1.0
 }
 fn default_evaluations() -> u64 {
     10
@@ -215,19 +221,19 @@ impl Config {
         })
     }
 
-    /// The network for the tasks' data sets.
+    /// The network of tasks that are known already, if any, and those for the data sets given.
     ///
     /// # Errors
     /// If backbone, units, orders and tasks do not fit together.
-    pub fn network(&self, sets: &[&Dataset]) -> Result<Network, ConfigError> {
+    pub fn network(&self, known: Vec<TaskSpec>, sets: &[&Dataset]) -> Result<Network, ConfigError> {
         let backbone: Backbone = self.backbone.parse()?;
         let split = self.split()?;
         let rule = if self.tasks.iter().any(|t| t.order.is_none()) {
-            order::default_orders(split.units(), self.tasks.len())?
+            order::default_orders(split.units(), known.len() + self.tasks.len())?.split_off(known.len())
         } else {
             vec![Vec::new(); self.tasks.len()]
         };
-        let mut tasks = Vec::new();
+        let mut tasks = known;
         for (t, ((task, rule), set)) in self.tasks.iter().zip(rule).zip(sets).enumerate() {
             let given = task.order.as_ref().map(|numbers| {
                 let units: Option<Vec<Unit>> = numbers.iter().map(|&n| Unit::from_number(n)).collect();
@@ -261,8 +267,10 @@ impl Training {
         if !(0.0..1.0).contains(&self.average) {
             return bad("average", &self.average, "at least 0 and below 1");
         }
-        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
-            return bad("weight_decay", &self.weight_decay, "at least 0");
+        for (key, value) in [("weight_decay", f64::from(self.weight_decay)), ("retention", self.retention)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return bad(key, &value, "at least 0");
+            }
         }
         for (key, value) in [
             ("warmup", self.warmup),
@@ -378,6 +386,7 @@ rate = 0.1
             ("rate = 0.1", "rate = 0.1\nhalf_size = 1.5", "half_size"),
             ("rate = 0.1", "rate = 0.1\nmomentum = 1.0", "momentum"),
             ("rate = 0.1", "rate = 0.1\naverage = 1.0", "average"),
+            ("rate = 0.1", "rate = 0.1\nretention = -1", "retention"),
         ] {
             let error = Config::parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");

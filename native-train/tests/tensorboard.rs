@@ -211,6 +211,7 @@ fn a_runs_event_files_say_what_its_metrics_say() {
             device: Device::Cpu,
             checkpoint,
             from: None,
+            add_to: None,
             team: Arc::default(),
         })
         .unwrap()

@@ -70,6 +70,7 @@ fn setup<'a>(text: &str, out: &'a Path, checkpoint: Option<Checkpoint>) -> Setup
         device: Device::Cpu,
         checkpoint,
         from: None,
+        add_to: None,
         team: Arc::default(),
     }
 }

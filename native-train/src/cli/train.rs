@@ -40,6 +40,10 @@ pub struct Args {
     /// tasks of the same order of units have (stem, batch norms; the classifier too for the same classes).
     #[arg(long, value_name = "MODEL", conflicts_with = "resume")]
     from: Option<PathBuf>,
+    /// Teach a trained model the configuration's task, and keep the answers of those that it knows without their images
+    /// (sequential learning, paper eq. 6). The new model in OUT has them all; MODEL stays as it is.
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["resume", "from"])]
+    add_to: Option<PathBuf>,
     /// Start anew although OUT holds a checkpoint, or go on from an older one than it holds.
     #[arg(long)]
     overwrite: bool,
@@ -234,8 +238,9 @@ fn train(args: &Args, team: &Arc<Team>) -> anyhow::Result<ExitCode> {
     })?;
     let device = device(args.device)?;
     let (data, team) = (args.data.as_path(), team.clone());
-    let from = args.from.as_deref();
-    let setup = Setup { config, text, command: command(), data, out: &out, device, checkpoint, from, team };
+    let (from, add_to) = (args.from.as_deref(), args.add_to.as_deref());
+    let command = command();
+    let setup = Setup { config, text, command, data, out: &out, device, checkpoint, from, add_to, team };
     let mut run = Run::new(setup)?;
     let stop = |_| stop.load(Ordering::Relaxed);
     if !leads {

@@ -261,18 +261,31 @@ impl Parameters {
         }
     }
 
-    /// Makes a level's batch norms those that fold to `folded` with the statistics given, of each convolution's output: the
-    /// reverse of [`Parameters::folded_norms`].
-    pub fn unfold_norms(&mut self, plan: &Plan, folded: &[Norm], statistics: &[BatchStatistics]) {
+    /// Makes a level's batch norms the folded ones given: gamma and beta are scale and shift, and the running statistics change
+    /// nothing.
+    pub fn set_folded(&mut self, plan: &Plan, folded: &[Norm]) {
         let level = self.layout.levels[plan.task][plan.level - 1].clone();
-        self.update_running(plan, statistics, 1.0);
         for ((own, running), folded) in level.norms.iter().zip(&level.running).zip(folded) {
-            for (c, (&scale, &shift)) in folded.scale.iter().zip(&folded.shift).enumerate() {
+            self.running[running.scale.clone()].fill(0.0);
+            self.running[running.shift.clone()].fill((1.0 - super::EPSILON) as f32);
+            self.values[own.scale.clone()].copy_from_slice(&folded.scale);
+            self.values[own.shift.clone()].copy_from_slice(&folded.shift);
+        }
+    }
+
+    /// Makes folded batch norms of a level ordinary ones, which do the same with the statistics given, of each convolution's output:
+    /// the reverse of [`Parameters::folded_norms`].
+    pub fn unfold(&mut self, plan: &Plan, statistics: &[BatchStatistics]) {
+        self.update_running(plan, statistics, 1.0);
+        let level = self.layout.levels[plan.task][plan.level - 1].clone();
+        for (own, running) in level.norms.iter().zip(&level.running) {
+            for c in 0..own.scale.len() {
+                let (gamma, beta) = (own.scale.start + c, own.shift.start + c);
                 let mean = f64::from(self.running[running.scale.start + c]);
                 let variance = f64::from(self.running[running.shift.start + c]);
-                let (scale, shift) = (f64::from(scale), f64::from(shift));
-                self.values[own.scale.start + c] = (scale * (variance + super::EPSILON).sqrt()) as f32;
-                self.values[own.shift.start + c] = (shift + mean * scale) as f32;
+                let (scale, shift) = (f64::from(self.values[gamma]), f64::from(self.values[beta]));
+                self.values[gamma] = (scale * (variance + super::EPSILON).sqrt()) as f32;
+                self.values[beta] = (shift + mean * scale) as f32;
             }
         }
     }

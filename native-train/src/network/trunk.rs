@@ -10,7 +10,6 @@ use crate::train::Team;
 use cpu_kernels as k;
 use dvn::Plan;
 use dvn::plan::{Conv, Op, Shortcut, TensorId};
-use dvn::shard::Norm;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -141,8 +140,8 @@ impl NormState {
     }
 
     /// For a forward pass alone.
-    fn folded(norm: &Norm) -> NormState {
-        NormState { scale: norm.scale.clone(), shift: norm.shift.clone(), ..Default::default() }
+    fn folded(scale: &[f32], shift: &[f32]) -> NormState {
+        NormState { scale: scale.to_vec(), shift: shift.to_vec(), ..Default::default() }
     }
 
     /// Gradients of gamma and beta into `packed`.
@@ -190,30 +189,23 @@ impl Trunk {
     /// Runs a trunk with the batch's statistics. `images` is [n, size, size, 3], normalised; `packed` the level's
     /// parameters. Gives the pooled features, [n, features].
     pub fn forward(&mut self, plan: &Plan, images: &[f32], packed: &[f32]) -> (Vec<f32>, Saved) {
-        self.walk(plan, images, packed, None)
+        self.walk(plan, images, packed, false)
     }
 
-    /// As [`Trunk::forward`], but every batch norm is the folded one given, whatever the batch's statistics and `packed` say.
-    /// Gives the statistics of each convolution's output.
-    pub fn statistics(
+    /// As [`Trunk::forward`], but gamma and beta are scale and shift, whatever the batch's statistics are, and there is no way
+    /// back. Gives these statistics, of each convolution's output, beside the features.
+    pub fn forward_folded(
         &mut self,
         plan: &Plan,
         images: &[f32],
         packed: &[f32],
-        folded: &[Norm],
-    ) -> Vec<BatchStatistics> {
-        let (_, saved) = self.walk(plan, images, packed, Some(folded));
+    ) -> (Vec<f32>, Vec<BatchStatistics>) {
+        let (features, saved) = self.walk(plan, images, packed, true);
         saved.y.into_iter().chain(saved.x.into_iter().flatten()).for_each(|buffer| self.pool.give(buffer));
-        saved.statistics
+        (features, saved.statistics)
     }
 
-    fn walk(
-        &mut self,
-        plan: &Plan,
-        images: &[f32],
-        packed: &[f32],
-        folded: Option<&[Norm]>,
-    ) -> (Vec<f32>, Saved) {
+    fn walk(&mut self, plan: &Plan, images: &[f32], packed: &[f32], folded: bool) -> (Vec<f32>, Saved) {
         let start = Instant::now();
         let n = images.len() / plan.tensors[0].elements();
         let layout = LevelLayout::new(plan);
@@ -254,8 +246,8 @@ impl Trunk {
             let count = n * shape.output().pixels() * self.team.size();
             let statistics = statistics(&sums, count);
             saved.norms.push(match folded {
-                None => NormState::new(&statistics, gamma, beta),
-                Some(folded) => NormState::folded(&folded[i]),
+                false => NormState::new(&statistics, gamma, beta),
+                true => NormState::folded(gamma, beta),
             });
             saved.statistics.push(statistics);
             saved.y.push(y);

@@ -2,6 +2,7 @@
 
 use super::average::Average;
 use atomic_write_file::AtomicWriteFile;
+use dvn::manifest::Task;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -22,6 +23,8 @@ pub struct Checkpoint {
     pub running: Vec<f32>,
     /// The weights' moving average, where the run keeps one.
     pub average: Option<Average>,
+    /// All numbers before the first step, where old tasks are kept as they were then.
+    pub before: Option<Vec<f32>>,
 }
 
 /// The part of a checkpoint that is not an array.
@@ -41,10 +44,13 @@ pub struct Head {
     pub seconds: f64,
     /// SHA-256 of the arrays.
     pub sha256: String,
+    /// The old tasks that the run keeps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub old: Vec<Task>,
 }
 
-/// The version of checkpoints that this program writes; it reads all before. Version 1 had no average.
-pub const VERSION: u32 = 2;
+/// The version of checkpoints that this program writes; it reads all before. Version 1 had no average, version 2 no old tasks.
+pub const VERSION: u32 = 3;
 
 /// A checkpoint that cannot be written or used.
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +74,12 @@ pub enum CheckpointError {
     },
 }
 
-/// The arrays' names; the last two are there where the run keeps an average.
-const ARRAYS: [&str; 5] = ["values", "velocity", "running", "average", "average_running"];
+/// The arrays that are always there.
+const ARRAYS: [&str; 3] = ["values", "velocity", "running"];
+/// Those of an average.
+const AVERAGE: [&str; 2] = ["average", "average_running"];
+/// That of old tasks.
+const BEFORE: &str = "before";
 
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
@@ -100,13 +110,21 @@ impl Checkpoint {
     /// If it cannot be put into words, which no run has seen yet.
     pub fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
         let mut arrays = vec![bytes(&self.values), bytes(&self.velocity), bytes(&self.running)];
-        arrays.extend(self.average.iter().flat_map(|a| [bytes(&a.values), bytes(&a.running)]));
+        let mut names = ARRAYS.to_vec();
+        if let Some(average) = &self.average {
+            arrays.extend([bytes(&average.values), bytes(&average.running)]);
+            names.extend(AVERAGE);
+        }
+        if let Some(before) = &self.before {
+            arrays.push(bytes(before));
+            names.push(BEFORE);
+        }
         let head = Head { sha256: hash(&arrays), ..self.head.clone() };
         let head = serde_json::to_string(&head)?;
         let mut views = Vec::new();
-        for (name, data) in ARRAYS.iter().zip(&arrays) {
+        for (name, data) in names.into_iter().zip(&arrays) {
             let view = TensorView::new(Dtype::F32, vec![data.len() / 4], data);
-            views.push((*name, view.map_err(std::io::Error::other)?));
+            views.push((name, view.map_err(std::io::Error::other)?));
         }
         let metadata = HashMap::from([("checkpoint".to_owned(), head)]);
         safetensors::serialize(views, Some(metadata)).map_err(std::io::Error::other)
@@ -140,8 +158,10 @@ impl Checkpoint {
         }
         let tensors = SafeTensors::deserialize(content).map_err(|e| damaged(e.to_string()))?;
         let mut arrays = Vec::new();
-        let averaged = tensors.names().into_iter().any(|name| name == ARRAYS[3]);
-        for name in &ARRAYS[..if averaged { 5 } else { 3 }] {
+        let has = |array| tensors.names().into_iter().any(|name| name == array);
+        let (averaged, keeps) = (has(AVERAGE[0]), has(BEFORE));
+        let optional = AVERAGE.iter().filter(|_| averaged).chain([&BEFORE].into_iter().filter(|_| keeps));
+        for name in ARRAYS.iter().chain(optional) {
             let view = tensors.tensor(name).map_err(|e| damaged(e.to_string()))?;
             if view.dtype() != Dtype::F32 {
                 return Err(damaged(format!("{name} is {:?}, expected F32", view.dtype())));
@@ -161,6 +181,7 @@ impl Checkpoint {
             velocity: next(),
             running: next(),
             average: averaged.then(|| Average { values: next(), running: next() }),
+            before: keeps.then(next),
         })
     }
 }
@@ -168,6 +189,8 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dvn::Unit;
+    use dvn::manifest::Input;
 
     fn checkpoint() -> Checkpoint {
         let head = Head {
@@ -178,10 +201,25 @@ mod tests {
             best: Some(50.5),
             seconds: 1.5,
             sha256: String::new(),
+            old: vec![Task {
+                name: "cifar10".into(),
+                title: "CIFAR-10".into(),
+                classes: vec!["cat".into()],
+                input: Input { size: 32, mean: [0.5; 3], std: [0.25; 3] },
+                order: Unit::from_number(1).into_iter().collect(),
+                levels: Vec::new(),
+            }],
         };
         let average = Some(Average { values: vec![0.5, -1.5], running: vec![2.5] });
         let values = vec![1.0, f32::MIN_POSITIVE];
-        Checkpoint { head, values, velocity: vec![-0.0; 2], running: vec![3.0], average }
+        Checkpoint {
+            head,
+            values,
+            velocity: vec![-0.0; 2],
+            running: vec![3.0],
+            average,
+            before: Some(vec![4.5]),
+        }
     }
 
     #[test]
@@ -196,15 +234,17 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_of_version_1_has_no_average() {
+    fn checkpoints_of_earlier_versions_have_no_average_and_no_old_tasks() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("last.safetensors");
-        let head = Head { version: 1, ..checkpoint().head };
-        let old = Checkpoint { head, average: None, ..checkpoint() };
-        old.write(&path).unwrap();
-        let read = Checkpoint::read(&path).unwrap();
-        assert_eq!((read.head.version, read.average), (1, None));
-        assert_eq!(read.values, old.values);
+        for (version, average) in [(1, None), (2, checkpoint().average)] {
+            let head = Head { version, old: Vec::new(), ..checkpoint().head };
+            let old = Checkpoint { head, average, before: None, ..checkpoint() };
+            old.write(&path).unwrap();
+            let mut read = Checkpoint::read(&path).unwrap();
+            read.head.sha256.clear();
+            assert_eq!(read, old);
+        }
     }
 
     #[test]
@@ -225,8 +265,8 @@ mod tests {
                     (original.values.clone(), original.velocity.clone())
                 );
                 assert_eq!(
-                    (read.running, read.average),
-                    (original.running.clone(), original.average.clone())
+                    (read.running, read.average, read.before),
+                    (original.running.clone(), original.average.clone(), original.before.clone())
                 );
             }
             std::fs::write(&path, &good[..i]).unwrap();

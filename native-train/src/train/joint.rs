@@ -1,5 +1,7 @@
-//! Joint learning (paper eq. 4): in every step, the sum over tasks and levels of the cross-entropy of one batch each.
+//! A step of learning: the sum over tasks and levels of the cross-entropy of one batch each (joint learning, paper eq. 4), and for
+//! tasks that are only kept, of the distance from what they answered before (sequential learning, eq. 6).
 
+use super::old_tasks::OldTasks;
 use super::optimizer::Sgd;
 use super::team::{Sum, Team};
 use crate::config::Training;
@@ -9,8 +11,8 @@ use crate::network::trunk::{Saved, Times};
 use crate::network::{BatchStatistics, LevelLayout, Parameters, RUNNING_SHARE, Trunk};
 use candle_core::backprop::GradStore;
 use candle_core::{D, Device, Result, Tensor, Var};
-use dvn::shard::Norm;
 use dvn::{DefinitionError, Network, Plan};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 pub struct LevelResult {
     /// Mean loss of an image.
     pub loss: f64,
-    /// Images that the level got right.
+    /// Images that the level got right; of a task that is only kept, those with the answer that they had before.
     pub hits: usize,
 }
 
@@ -31,7 +33,17 @@ enum Pass {
     BuiltIn { features: Tensor, packed: Var, statistics: Vec<BatchStatistics> },
 }
 
-/// A network in joint training.
+/// What a level is to answer to each image of a batch.
+struct Goal {
+    /// Probabilities, [n, classes].
+    targets: Tensor,
+    /// What logits are divided by before the softmax.
+    temperature: f64,
+    /// The loss's share in the sum of all.
+    weight: f64,
+}
+
+/// A network in training.
 pub struct Joint {
     /// By task, then level - 1: the plan at the images' own size, and the packed layout (the same at any size).
     plans: Vec<Vec<(Arc<Plan>, LevelLayout)>>,
@@ -51,6 +63,8 @@ pub struct Joint {
     team: Arc<Team>,
     /// Gradients that the team is still summing.
     pending: Vec<(usize, usize, Sum)>,
+    /// Of sequential learning.
+    old: Option<OldTasks>,
 }
 
 impl Joint {
@@ -84,7 +98,30 @@ impl Joint {
             device,
             team: Arc::default(),
             pending: Vec::new(),
+            old: None,
         })
+    }
+
+    /// Keeps the first tasks as `old` knows them: no batch of theirs is needed.
+    pub fn keep(&mut self, old: OldTasks) {
+        self.old = Some(old);
+    }
+
+    /// Makes all numbers those of the old tasks' network, before the first step; `batch` is one of the new task's.
+    pub fn start_from_old(&mut self, batch: &Batch) {
+        let Some(old) = &self.old else { return };
+        self.parameters = old.before().clone();
+        let seen: Vec<Batch> = (0..old.len()).map(|task| old.seen_by(task, batch)).collect();
+        for (task, batch) in seen.iter().enumerate() {
+            for level in 1..=self.plans[task].len() {
+                self.unfold(task, level, batch);
+            }
+        }
+    }
+
+    /// The tasks that are kept.
+    pub fn old(&self) -> Option<&OldTasks> {
+        self.old.as_ref()
     }
 
     /// Trains together with other processes, each with its own part of every batch. Only the project's own kernels know
@@ -101,14 +138,14 @@ impl Joint {
         self
     }
 
-    /// Gives a level the batch norms that fold to `folded`: with the statistics of `batch`, and with the running ones, it
-    /// computes what it would with the folded ones. Its weights must be in place, and the batch at its full size.
-    pub fn adopt_norms(&mut self, task: usize, level: usize, folded: &[Norm], batch: &Batch) {
+    /// Makes a level's folded batch norms ordinary ones, with the statistics that `batch` has: the level computes with them, and
+    /// with the running ones, what it does now. Its weights must be in place, and the batch at its full size.
+    pub fn unfold(&mut self, task: usize, level: usize, batch: &Batch) {
         self.at_size(batch.size);
         let (plan, layout) = &self.plans[task][level - 1];
         self.parameters.gather(plan, layout, &mut self.packed[0]);
-        let statistics = self.trunk.statistics(plan, &batch.images, &self.packed[0], folded);
-        self.parameters.unfold_norms(plan, folded, &statistics);
+        let (_, statistics) = self.trunk.forward_folded(plan, &batch.images, &self.packed[0]);
+        self.parameters.unfold(plan, &statistics);
     }
 
     /// Frees the memory of images of another size.
@@ -123,7 +160,8 @@ impl Joint {
         (self.trunk.times, self.optimizer)
     }
 
-    /// One step: one batch of every task through every level of it, then the optimizer. Results by task, then level - 1.
+    /// One step: one batch of every task through every level of it, then the optimizer. Tasks that are kept take the first batch,
+    /// there is none of their own. Results by task, then level - 1.
     ///
     /// # Errors
     /// candle's.
@@ -133,8 +171,14 @@ impl Joint {
         rate: f32,
         training: &Training,
     ) -> Result<Vec<Vec<LevelResult>>> {
-        let mut results =
-            batches.iter().enumerate().map(|(t, b)| self.task(t, b, training)).collect::<Result<Vec<_>>>()?;
+        let old = self.old.as_ref().map_or(0, OldTasks::len);
+        let mut results = Vec::new();
+        for task in 0..old {
+            results.push(self.old_task(task, &batches[0], training)?);
+        }
+        for (i, batch) in batches.iter().enumerate() {
+            results.push(self.task(old + i, batch, training)?);
+        }
         for (task, level, sum) in std::mem::take(&mut self.pending) {
             let plan = &self.plans[task][level - 1].0;
             let classes = plan.classes();
@@ -166,7 +210,8 @@ impl Joint {
                 let share = training.distillation;
                 targets = ((targets * (1.0 - share))? + (teacher * share)?)?;
             }
-            let (loss, logits) = self.level(task, level, batch, &targets)?;
+            let goal = Goal { targets, temperature: 1.0, weight: 1.0 };
+            let (loss, logits) = self.level(task, level, batch, &goal)?;
             if level == levels && training.distillation > 0.0 {
                 teacher = Some(log_softmax(&logits)?.exp()?);
             }
@@ -175,25 +220,65 @@ impl Joint {
         Ok(results)
     }
 
-    /// Adds the gradient of one level; gives its loss and its logits.
-    fn level(&mut self, task: usize, level: usize, batch: &Batch, targets: &Tensor) -> Result<(f64, Tensor)> {
+    /// Adds the gradients that keep an old task's answers on another task's batch.
+    fn old_task(&mut self, task: usize, batch: &Batch, training: &Training) -> Result<Vec<LevelResult>> {
+        self.at_size(batch.size);
+        let Some(old) = &self.old else { return Ok(Vec::new()) };
+        let batch = &old.seen_by(task, batch);
+        let mut results = Vec::new();
+        for level in 1..=self.plans[task].len() {
+            let before = self.logits_before(task, level, batch)?;
+            let temperature = OldTasks::TEMPERATURE;
+            let targets = log_softmax(&(&before / temperature)?)?.exp()?;
+            let goal = Goal { targets, temperature, weight: training.retention };
+            let (loss, logits) = self.level(task, level, batch, &goal)?;
+            let before = before.argmax(D::Minus1)?.to_vec1::<u32>()?;
+            let before: Vec<u16> = before.into_iter().map(|answer| answer as u16).collect();
+            results.push(LevelResult { loss, hits: hits(&logits, &before)? });
+        }
+        Ok(results)
+    }
+
+    /// What a level of an old task answered before, [n, classes].
+    fn logits_before(&mut self, task: usize, level: usize, batch: &Batch) -> Result<Tensor> {
+        let plan = self.plan(task, level, batch.size);
+        let Some(old) = &self.old else { candle_core::bail!("no old tasks") };
+        old.before().gather(&plan, &self.plans[task][level - 1].1, &mut self.packed[0]);
+        let (n, packed) = (batch.labels.len(), &self.packed[0]);
+        let features = if self.kernels {
+            let (features, _) = self.trunk.forward_folded(&plan, &batch.images, packed);
+            Tensor::from_vec(features, (n, plan.features()), &self.device)?
+        } else {
+            let images = Tensor::from_slice(&batch.images, (n, batch.size, batch.size, 3), &self.device)?;
+            let packed = Tensor::from_slice(packed, packed.len(), &self.device)?;
+            oracle::trunk(&plan, &images, &packed, Statistics::Folded)?
+        };
+        let [weight, bias] = classifier(old.before(), &plan, &self.device)?;
+        Ok(features.matmul(&weight.t()?)?.broadcast_add(&bias)?.detach())
+    }
+
+    /// A level's plan for images of this size.
+    fn plan(&self, task: usize, level: usize, size: usize) -> Arc<Plan> {
         let plan = &self.plans[task][level - 1].0;
-        let at_size = plan.tensors[0].height == batch.size;
-        let plan = if at_size { plan.clone() } else { Arc::new(plan.at_size(batch.size)) };
+        if plan.tensors[0].height == size { plan.clone() } else { Arc::new(plan.at_size(size)) }
+    }
+
+    /// Adds the gradient of one level; gives its loss, unweighted, and its logits.
+    fn level(&mut self, task: usize, level: usize, batch: &Batch, goal: &Goal) -> Result<(f64, Tensor)> {
+        let plan = self.plan(task, level, batch.size);
         let (features, pass) = self.forward(&plan, level, batch)?;
         let features = Var::from_tensor(&features)?;
-        let own = |range: std::ops::Range<usize>, shape: &[usize]| {
-            Var::from_vec(self.parameters.values[range].to_vec(), shape, &self.device)
-        };
-        let weight = own(self.parameters.classifier_weight(&plan), &[plan.classes(), plan.features()])?;
-        let bias = own(self.parameters.classifier_bias(&plan), &[plan.classes()])?;
+        let [weight, bias] = classifier(&self.parameters, &plan, &self.device)?;
         let logits = features.matmul(&weight.t()?)?.broadcast_add(&bias)?;
         let images = batch.labels.len() as f64;
-        let loss = (log_softmax(&logits)?.mul(targets)?.sum_all()? * (-1.0 / images))?;
+        let likelihood = log_softmax(&(&logits / goal.temperature)?)?;
+        let loss = (likelihood.mul(&goal.targets)?.sum_all()? * (-1.0 / images))?;
         let gradients = loss.backward()?;
-        let numbers = |v: &Var| gradient(&gradients, v)?.flatten_all()?.to_vec1();
+        // A weight within the loss would lose the gradients' graph where it is 0.
+        let weighted = |v: &Var| gradient(&gradients, v)? * goal.weight;
+        let numbers = |v: &Var| weighted(v)?.flatten_all()?.to_vec1();
         let (d_weight, d_bias): (Vec<f32>, Vec<f32>) = (numbers(&weight)?, numbers(&bias)?);
-        let statistics = self.backward(&plan, batch, pass, gradient(&gradients, &features)?)?;
+        let statistics = self.backward(&plan, batch, pass, &weighted(&features)?)?;
         self.parameters.update_running(&plan, &statistics, RUNNING_SHARE);
 
         if self.team.size() == 1 {
@@ -274,6 +359,15 @@ impl Joint {
             *result = LevelResult { loss: sum[0] / size, hits: sum[1] as usize };
         }
     }
+}
+
+/// A level's classifier: weight, [classes, features], and bias.
+fn classifier(parameters: &Parameters, plan: &Plan, device: &Device) -> Result<[Var; 2]> {
+    let own = |range: Range<usize>, shape: &[usize]| {
+        Var::from_vec(parameters.values[range].to_vec(), shape, device)
+    };
+    let weight = own(parameters.classifier_weight(plan), &[plan.classes(), plan.features()])?;
+    Ok([weight, own(parameters.classifier_bias(plan), &[plan.classes()])?])
 }
 
 fn gradient<'a>(gradients: &'a GradStore, of: &Var) -> Result<&'a Tensor> {

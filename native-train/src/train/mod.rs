@@ -1,10 +1,11 @@
-//! Training: joint learning (paper eq. 4), its optimizer, checkpoints, metrics, progress and the run that ties them together.
+//! Training: joint learning (paper eq. 4), sequential learning (eq. 6), their optimizer, checkpoints, metrics, progress and the run that ties them together.
 
 pub mod average;
 pub mod checkpoint;
 pub mod events;
 pub mod joint;
 pub mod metrics;
+pub mod old_tasks;
 pub mod optimizer;
 pub mod output;
 pub mod progress;
@@ -14,6 +15,7 @@ pub mod team;
 
 pub use checkpoint::Checkpoint;
 pub use joint::Joint;
+pub use old_tasks::OldTasks;
 pub use output::Output;
 pub use run::{Outcome, Run, Setup};
 pub use take_over::take_over;

@@ -203,12 +203,13 @@ impl Progress {
         self.written = Instant::now();
         self.sums = Sums::default();
         self.since = step;
-        let line = tasks.iter().map(|task| {
+        let measured = tasks.iter().filter(|t| t.levels.iter().any(|l| l.accuracy.is_some()));
+        let line = measured.clone().map(|task| {
             let levels = task.levels.iter().map(|l| l.accuracy.map_or("-".into(), |a| format!("{a:.1}")));
             format!("{} {} %", task.name, levels.collect::<Vec<_>>().join(" / "))
         });
-        let images = tasks.first().and_then(|t| t.levels.first()).and_then(|l| l.images).unwrap_or(0);
         let line = line.collect::<Vec<_>>().join(", ");
+        let images = measured.flat_map(|t| &t.levels).find_map(|l| l.images).unwrap_or(0);
         self.say(&format!("step {step}: {line} (levels 1 up, on {images} test images)"));
         self.write(&Line::Evaluation { step, tasks: tasks.to_vec() })
     }

@@ -3,9 +3,10 @@
 use super::average::Average;
 use super::checkpoint::{Checkpoint, Head, VERSION};
 use super::joint::{Joint, LevelResult};
+use super::old_tasks::{self, OldTasks};
 use super::output::Output;
 use super::progress::{At, Progress, Steps};
-use super::take_over::take_over;
+use super::take_over::{self, take_over};
 use super::team::Team;
 use crate::config::{self, Config};
 use crate::data::augment::Augment;
@@ -15,11 +16,11 @@ use crate::export;
 use crate::network::Parameters;
 use crate::plot;
 use crate::report::Report;
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use candle_core::Device;
 use dvn::Network;
 use dvn::folder::ModelFolder;
-use dvn::manifest::{Accuracy, Input, Training};
+use dvn::manifest::{Accuracy, Input, Task, Training};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub struct Setup<'a> {
     pub checkpoint: Option<Checkpoint>,
     /// The folder of a model to start from, if there is no checkpoint.
     pub from: Option<&'a Path>,
+    /// The folder of a model that learns the configuration's task and keeps its own, if there is no checkpoint.
+    pub add_to: Option<&'a Path>,
     /// The processes that train together.
     pub team: Arc<Team>,
 }
@@ -76,8 +79,13 @@ pub struct Run {
     /// Of the leading process.
     output: Option<Output>,
     checkpoint_every: Duration,
+    /// The tasks that are kept, before those that are learned.
+    old: Vec<Task>,
+    /// Training images of those that are learned.
     sets: Vec<Arc<Dataset>>,
+    /// Test images of all tasks; none of an old one that the data folder has not.
     tests: Vec<Dataset>,
+    /// Of all tasks.
     statistics: Vec<Statistics>,
     network: Network,
     joint: Joint,
@@ -107,7 +115,7 @@ impl Run {
     /// # Errors
     /// If data, network, output folder or checkpoint are not usable.
     pub fn new(setup: Setup) -> anyhow::Result<Run> {
-        let Setup { config, text, command, data, out, device, checkpoint, from, team } = setup;
+        let Setup { config, text, command, data, out, device, checkpoint, from, add_to, team } = setup;
         ensure!(
             team.size() == 1 || device.is_cpu(),
             "{} processes together train on CPUs only: give --device cpu",
@@ -115,10 +123,27 @@ impl Run {
         );
         // First of all: a run that cannot keep what it learns need not read its data.
         let output = team.leads().then(|| Output::open(out)).transpose()?;
+        let model = add_to.filter(|_| checkpoint.is_none()).map(ModelFolder::open).transpose()?;
+        let old = match (&checkpoint, &model) {
+            (Some(checkpoint), _) => checkpoint.head.old.clone(),
+            (None, Some(model)) => model.manifest().tasks.clone(),
+            (None, None) => Vec::new(),
+        };
         let sets: Vec<Dataset> = config::load(&config, data::Split::Train, data)?;
-        let tests = if team.leads() { config::load(&config, data::Split::Test, data)? } else { Vec::new() };
-        let network = config.network(&sets.iter().collect::<Vec<_>>())?;
-        let statistics: Vec<Statistics> = sets.iter().map(Dataset::statistics).collect();
+        if !old.is_empty() {
+            let [set] = &sets[..] else {
+                bail!("a model learns one more task at a time, but the configuration has {}", sets.len());
+            };
+            old_tasks::check(&old, set)?;
+        }
+        let mut tests = Vec::new();
+        if team.leads() {
+            tests.extend(old.iter().map(|task| old_tasks::test_images(task, data)));
+            tests.extend(config::load(&config, data::Split::Test, data)?);
+        }
+        let network = config.network(old_tasks::specs(&old), &sets.iter().collect::<Vec<_>>())?;
+        let known = old.iter().map(|t| Statistics { mean: t.input.mean, std: t.input.std });
+        let statistics: Vec<Statistics> = known.chain(sets.iter().map(Dataset::statistics)).collect();
         let largest = sets.iter().map(Dataset::len).max().unwrap_or(0);
         let steps = (config.training.epochs * largest as f64 / config.training.batch as f64).ceil() as u64;
         let joint = Joint::new(&network, config.seed, device)?.in_team(team.clone());
@@ -133,6 +158,7 @@ impl Run {
             output,
             checkpoint_every: CHECKPOINT_EVERY,
             config_text: text,
+            old,
             tests,
             statistics,
             network,
@@ -145,6 +171,9 @@ impl Run {
         if let (None, Some(model)) = (&checkpoint, from) {
             run.start_from(model)?;
         }
+        if !run.old.is_empty() {
+            run.keep_old(model.as_ref(), checkpoint.as_ref())?;
+        }
         let averaging = run.config.training.average > 0.0;
         run.average = averaging.then(|| Average::new(&run.joint.parameters));
         if let Some(checkpoint) = checkpoint {
@@ -154,7 +183,8 @@ impl Run {
             let four = |numbers: usize| 4 * numbers as u64;
             let p = &run.joint.parameters;
             let averages = usize::from(run.average.is_some()) * (p.values.len() + p.running.len());
-            let checkpoint_bytes = four(2 * p.values.len() + p.running.len() + averages);
+            let before = run.joint.old().map_or(0, |old| old.before().values.len());
+            let checkpoint_bytes = four(2 * p.values.len() + p.running.len() + averages + before);
             output.check_room(checkpoint_bytes, four(p.values.len()))?;
         }
         Ok(run)
@@ -194,8 +224,38 @@ impl Run {
         Ok(())
     }
 
+    /// Keeps the old tasks as the checkpoint has them, or else starts from the model.
+    fn keep_old(
+        &mut self,
+        model: Option<&ModelFolder>,
+        checkpoint: Option<&Checkpoint>,
+    ) -> anyhow::Result<()> {
+        let mut before = self.joint.parameters.clone();
+        if let Some(model) = model {
+            take_over::check(model, &self.network)?;
+            old_tasks::restore(model, &self.network, &mut before)?;
+        }
+        if let Some(checkpoint) = checkpoint {
+            let values = checkpoint.before.clone().unwrap_or_default();
+            let (found, expected) = (values.len(), before.values.len());
+            ensure!(
+                found == expected,
+                "the checkpoint holds {found} parameters of the old tasks, expected {expected}"
+            );
+            before.values = values;
+        }
+        let (old, new) = self.statistics.split_at(self.old.len());
+        self.joint.keep(OldTasks::new(before, old, &new[0]));
+        if model.is_some() {
+            let mut loaders = self.loaders()?;
+            self.joint.start_from_old(&loaders[0].batch_at(0, Scale::Full));
+        }
+        Ok(())
+    }
+
     /// What will be trained, for people.
     pub fn describe(&self) -> String {
+        let kept = self.old.iter().map(|t| format!("{} (kept, without images)", t.name));
         let sets = self.sets.iter().map(|s| format!("{} ({} images)", s.name, s.len()));
         format!(
             "{}: {}, {} units, {:.2} M parameters in all; {}; {} steps of {} images a task{}{}{}",
@@ -203,7 +263,7 @@ impl Run {
             self.network.backbone(),
             self.network.levels(),
             self.network.total_parameters() as f64 / 1e6,
-            sets.collect::<Vec<_>>().join(", "),
+            kept.chain(sets).collect::<Vec<_>>().join(", "),
             self.steps,
             self.config.training.batch,
             match self.team.size() {
@@ -228,7 +288,7 @@ impl Run {
             let loader = loader.with_part(self.team.rank(), self.team.size())?;
             Ok(loader.with_augment(augment).with_statistics(statistics))
         };
-        self.sets.iter().zip(&self.statistics).enumerate().map(loader).collect()
+        self.sets.iter().zip(&self.statistics[self.old.len()..]).enumerate().map(loader).collect()
     }
 
     /// Steps that show the images at half their size.
@@ -256,7 +316,7 @@ impl Run {
         let rate = self.config.training.rate_at(self.step, self.steps);
         let results = self.joint.step(batch, rate, &self.config.training)?;
         if results.iter().flatten().any(|r| !r.loss.is_finite()) {
-            anyhow::bail!(
+            bail!(
                 "the loss is no longer a number at step {}: lower training.rate (now {rate}); the last checkpoint is \
                  intact",
                 self.step
@@ -308,7 +368,7 @@ impl Run {
         // is noticed before time is spent.
         self.checkpoint().write(&output.last_checkpoint())?;
         std::fs::write(folder.join("config.toml"), &self.config_text).with_context(place)?;
-        let names = self.sets.iter().map(|s| s.name.clone()).collect();
+        let names = self.tests.iter().map(|s| s.name.clone()).collect();
         let steps = Steps { all: self.steps, half_size: self.half() };
         let mut progress = Progress::new(self.step, steps, &folder, names).with_context(place)?;
         let mut batches = self.batches()?;
@@ -317,7 +377,9 @@ impl Run {
         while let Some(batch) = batches.next_step() {
             let rate = self.config.training.rate_at(self.step, self.steps);
             let (results, stopping) = self.advance(&batch, &stop)?;
-            let images = batch.iter().map(|b| b.labels.len()).sum::<usize>() * self.team.size();
+            // What an old task sees are the new one's.
+            let shown = batch.iter().map(|b| b.labels.len()).sum::<usize>() * self.team.size();
+            let images = shown / batch.len().max(1) * results.len();
             batches.recycle(batch);
             let epoch = self.step as f64 * self.config.training.batch as f64 / epoch_images;
             let waited = batches.waited().as_secs_f64();
@@ -361,11 +423,13 @@ impl Run {
                 best: self.best,
                 seconds: self.seconds,
                 sha256: String::new(),
+                old: self.old.clone(),
             },
             values: self.joint.parameters.values.clone(),
             velocity: self.joint.velocity.clone(),
             running: self.joint.parameters.running.clone(),
             average: self.average.clone(),
+            before: self.joint.old().map(|old| old.before().values.clone()),
         }
     }
 
@@ -411,6 +475,9 @@ impl Run {
         };
         let mut manifest =
             export::manifest(&self.config, &self.network, &self.tests, &self.statistics, training)?;
+        for (task, old) in manifest.tasks.iter_mut().zip(&self.old) {
+            task.title.clone_from(&old.title);
+        }
         for (task, report) in manifest.tasks.iter_mut().zip(&report.tasks) {
             for (level, report) in task.levels.iter_mut().zip(&report.levels) {
                 let measured = report.accuracy.zip(report.images);

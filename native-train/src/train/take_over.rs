@@ -24,10 +24,8 @@ pub fn take_over(
     joint: &mut Joint,
     batches: &[Batch],
 ) -> anyhow::Result<String> {
+    check(model, network)?;
     let path = model.path().display();
-    let kind = |n: &Network| format!("{} with units of {:?}", n.backbone(), n.split().fractions());
-    let (own, theirs) = (kind(network), kind(model.network()));
-    ensure!(own == theirs, "{path} is {theirs}, but the configuration asks for {own}: they must be the same");
     let read = |id| model.read(id).with_context(|| format!("{path}"));
 
     for id in network.shards() {
@@ -51,13 +49,26 @@ pub fn take_over(
                 import::shard(network, &mut joint.parameters, ShardId::Level { task, level }, &shard)?;
             }
             if let Shard::Level(own) = &shard {
-                joint.adopt_norms(task, level, &own.norms, &batches[task]);
+                joint.parameters.set_folded(&network.plan(task, level)?, &own.norms);
+                joint.unfold(task, level, &batches[task]);
             }
         }
         let classifier = if same_classes { ", classifiers" } else { "" };
         taken += &format!("; for {} the stem, batch norms{classifier} of {}", set.name, from.name);
     }
     Ok(taken)
+}
+
+/// Makes sure that a model has the backbone and the units of a network.
+///
+/// # Errors
+/// If it has not.
+pub fn check(model: &ModelFolder, network: &Network) -> anyhow::Result<()> {
+    let kind = |n: &Network| format!("{} with units of {:?}", n.backbone(), n.split().fractions());
+    let (own, theirs) = (kind(network), kind(model.network()));
+    let path = model.path().display();
+    ensure!(own == theirs, "{path} is {theirs}, but the configuration asks for {own}: they must be the same");
+    Ok(())
 }
 
 /// The model's task that a task of this order and name starts from.

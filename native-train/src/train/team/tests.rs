@@ -4,7 +4,8 @@ use super::{Link, Team};
 use crate::config::Config;
 use crate::data::augment::Augment;
 use crate::data::{self, Loader, Scale, Split};
-use crate::train::Joint;
+use crate::network::Parameters;
+use crate::train::{Joint, OldTasks};
 use candle_core::Device;
 use dvn::{Network, Split as Units, TaskSpec, order};
 use std::path::Path;
@@ -91,8 +92,9 @@ label_smoothing = 0.1
 distillation = 0.3
 "#;
 
-/// The state after some steps, and the losses of the last one.
-fn train(team: Arc<Team>, steps: u64) -> (Joint, Vec<f64>) {
+/// The state after some steps, and the losses of the last one. With `keeps` the first task is only kept, as a network of other
+/// weights has it.
+fn train(team: Arc<Team>, steps: u64, keeps: bool) -> (Joint, Vec<f64>) {
     let config = Config::parse(CONFIG).unwrap();
     let sets = config.tasks.iter().map(|t| data::load(&t.data, Split::Train, Path::new("unused")).unwrap());
     let sets: Vec<_> = sets.map(Arc::new).collect();
@@ -110,6 +112,11 @@ fn train(team: Arc<Team>, steps: u64) -> (Joint, Vec<f64>) {
         loader.with_augment(Augment::none()).with_part(team.rank(), team.size()).unwrap()
     };
     let mut loaders: Vec<_> = sets.iter().enumerate().map(loader).collect();
+    if keeps {
+        let [first, second] = [0, 1].map(|t: usize| sets[t].statistics());
+        joint.keep(OldTasks::new(Parameters::new(&network, 2), &[first], &second));
+        loaders.remove(0);
+    }
     let mut losses = Vec::new();
     for step in 0..steps {
         let batches: Vec<_> = loaders.iter_mut().map(|l| l.batch_at(step, Scale::Half)).collect();
@@ -122,9 +129,10 @@ fn train(team: Arc<Team>, steps: u64) -> (Joint, Vec<f64>) {
 /// Two, and three, processes with their parts of a batch get the gradient that one gets from the whole of it.
 #[test]
 fn a_team_learns_what_one_process_learns() {
-    let (alone, losses) = train(Arc::default(), 1);
-    for size in [2, 3] {
-        for (member, its_losses) in together(size, |team| train(team, 1)) {
+    for (size, keeps) in [(2, false), (3, false), (2, true)] {
+        let (alone, losses) = train(Arc::default(), 1, keeps);
+        assert_eq!(losses.len(), 4);
+        for (member, its_losses) in together(size, |team| train(team, 1, keeps)) {
             for (name, one, several, tolerance) in [
                 ("velocity", &alone.velocity, &member.velocity, 5e-6),
                 ("weights", &alone.parameters.values, &member.parameters.values, 5e-7),
@@ -143,7 +151,7 @@ fn a_team_learns_what_one_process_learns() {
 
 #[test]
 fn all_members_of_a_team_keep_the_same_bits() {
-    let members = together(3, |team| train(team, 4).0);
+    let members = together(3, |team| train(team, 4, false).0);
     for member in &members {
         assert_eq!(member.parameters.values, members[0].parameters.values);
         assert_eq!(member.parameters.running, members[0].parameters.running);
