@@ -8,6 +8,7 @@ use native_train::data::augment::Augment;
 use native_train::data::{self, Batch, Dataset, Images, Loader, Scale, Split, Statistics};
 use native_train::evaluate::{self, answers, engines};
 use native_train::export;
+use native_train::plot;
 use native_train::train::{Checkpoint, Joint, OldTasks, Outcome, Run, Setup, old_tasks};
 use std::path::Path;
 use std::sync::Arc;
@@ -212,6 +213,18 @@ fn an_interrupted_run_ends_with_the_weights_of_an_unbroken_one() {
             assert_eq!(level.accuracy.map(|a| a.percent), report.accuracy);
         }
     }
+
+    // Of a finished run, and of one that has no model yet.
+    for finished in [true, false] {
+        if !finished {
+            std::fs::remove_file(broken.join("model.json")).unwrap();
+        }
+        plot::write(&broken).unwrap();
+        let curves = std::fs::read_to_string(broken.join("training/curves.svg")).unwrap();
+        for title in ["CIFAR-10, sample (kept): training loss", "CIFAR-100, sample: training loss"] {
+            assert!(curves.contains(title), "finished: {finished}, no panel {title}");
+        }
+    }
 }
 
 /// The shipped model's own test images are not in the data folder.
@@ -226,6 +239,8 @@ fn without_test_images_an_old_task_is_kept_unmeasured() {
     let measured =
         |t: usize| model.manifest().tasks[t].levels.iter().filter(|l| l.accuracy.is_some()).count();
     assert_eq!([measured(0), measured(1), measured(2)], [0, 0, 4]);
+    let picture = std::fs::read_to_string(out.path().join("training/accuracy.svg")).unwrap();
+    assert!(!picture.contains("levels 1 to 0") && picture.contains("levels 1 to 4"));
     let tasks = shipped().manifest().tasks.clone();
     for (own, old) in model.manifest().tasks.iter().zip(tasks) {
         assert_eq!((&own.title, &own.classes, own.input), (&old.title, &old.classes, old.input));
@@ -256,6 +271,11 @@ fn what_does_not_fit_is_refused() {
         let error = refused(&text);
         assert!(error.contains(expected), "{error}");
     }
+    let text = tiny(&["sample-cifar100"]);
+    let Err(error) = Run::new(setup(&text, &model, None, Some(&model))) else {
+        panic!("MODEL is not to be OUT")
+    };
+    assert!(error.to_string().contains("is the model that the run starts from"), "{error}");
     let small = Dataset {
         name: "small".into(),
         classes: vec!["a".into()],

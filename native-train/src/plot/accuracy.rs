@@ -6,7 +6,7 @@ use super::paper;
 /// One task's levels.
 pub struct Task {
     pub title: String,
-    /// Parameters in all, test accuracy in percent; from level 1 up.
+    /// Parameters in all, test accuracy in percent; from level 1 up. A task without any has no panel.
     pub levels: Vec<(u64, f64)>,
 }
 
@@ -26,12 +26,14 @@ const OURS: Style = Style { color: figure::BLUE, join: Join::Solid, marker: Some
 
 impl Accuracy<'_> {
     pub fn figure(&self) -> Figure {
+        let measured = self.tasks.iter().enumerate().filter(|(_, task)| !task.levels.is_empty());
         let panel = |(t, task): (usize, &Task)| self.panel(task, self.paper.get(t));
+        let panels: Vec<Panel> = measured.map(panel).collect();
         Figure {
             title: format!("{}: accuracy against parameters", self.name),
             subtitle: format!("{}; {} test images of each task", self.what, self.images),
-            columns: self.tasks.len().min(2),
-            panels: self.tasks.iter().enumerate().map(panel).collect(),
+            columns: panels.len().min(2),
+            panels,
             legend: Vec::new(),
         }
     }

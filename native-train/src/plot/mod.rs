@@ -7,8 +7,8 @@ mod paper;
 
 use crate::config::{self, Config};
 use crate::report::{Report, TaskReport, thousands};
-use crate::train::Output;
 use crate::train::metrics::{Line, Metrics, StepLine};
+use crate::train::{Checkpoint, Output};
 use accuracy::Accuracy;
 use anyhow::{Context, ensure};
 use atomic_write_file::AtomicWriteFile;
@@ -24,6 +24,8 @@ struct Scene {
     units: usize,
     /// The tasks' names and titles.
     tasks: Vec<(String, String)>,
+    /// How many of them, from the first, are only kept (sequential learning).
+    kept: usize,
     /// The levels with their accuracies, where they were measured.
     report: Option<Vec<TaskReport>>,
     lines: Vec<Line>,
@@ -63,6 +65,9 @@ impl Scene {
             Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(e).with_context(|| format!("{}", metrics.display())),
         };
+        // A finished model may have lost its checkpoint, and with it which of its tasks it was to keep.
+        let checkpoint = Checkpoint::read(&Output::last_checkpoint_of(out));
+        let old = checkpoint.map(|c| c.head.old).unwrap_or_default();
         if out.join("model.json").exists() {
             let model = ModelFolder::open(out)?;
             let manifest = model.manifest();
@@ -71,6 +76,7 @@ impl Scene {
                 backbone: manifest.backbone.clone(),
                 units: manifest.units.len(),
                 tasks: manifest.tasks.iter().map(|t| (t.name.clone(), t.title.clone())).collect(),
+                kept: old.len(),
                 report: Some(Report::of_manifest(manifest, model.network())?.tasks),
                 lines,
             });
@@ -81,9 +87,13 @@ impl Scene {
             Line::Evaluation { tasks, .. } => Some(tasks.clone()),
             Line::Step(_) => None,
         });
+        let kept = old.len();
+        let known = old.into_iter().map(|t| (t.name, t.title));
+        let learned = config.tasks.iter().map(|t| (t.data.clone(), config::title(&t.data)));
         Ok(Scene {
             units: config.split()?.units(),
-            tasks: config.tasks.iter().map(|t| (t.data.clone(), config::title(&t.data))).collect(),
+            tasks: known.chain(learned).collect(),
+            kept,
             name: config.name,
             backbone: config.backbone,
             report: evaluation,
@@ -111,7 +121,7 @@ impl Scene {
         let images = report.iter().flat_map(|t| &t.levels).filter_map(|l| l.images).min()?;
         let images = &thousands(images);
         let names: Vec<&str> = self.tasks.iter().map(|(name, _)| name.as_str()).collect();
-        let paper = paper::figures(&self.backbone, &names);
+        let paper = if self.kept == 0 { paper::figures(&self.backbone, &names) } else { &[] };
         let (name, what) = (&self.name, &self.what());
         Some(Accuracy { name, what, images, tasks: &tasks, paper }.figure())
     }
@@ -143,7 +153,7 @@ impl Scene {
                 self.lines.iter().filter_map(point).collect()
             };
             tasks.push(curves::Task {
-                title: title.clone(),
+                title: format!("{title}{}", if t < self.kept { " (kept)" } else { "" }),
                 loss: (0..levels).map(|l| curve(&|line| line.loss.get(t)?.get(l).copied())).collect(),
                 training: (0..levels)
                     .map(|l| curve(&|line| line.training_accuracy.get(t)?.get(l).copied()))

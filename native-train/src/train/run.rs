@@ -121,6 +121,10 @@ impl Run {
             "{} processes together train on CPUs only: give --device cpu",
             team.size()
         );
+        if let (None, Some(model)) = (&checkpoint, from.or(add_to)) {
+            let same = out.canonicalize().is_ok_and(|out| model.canonicalize().is_ok_and(|m| m == out));
+            ensure!(!same, "{} is the model that the run starts from: choose another folder", out.display());
+        }
         // First of all: a run that cannot keep what it learns need not read its data.
         let output = team.leads().then(|| Output::open(out)).transpose()?;
         let model = add_to.filter(|_| checkpoint.is_none()).map(ModelFolder::open).transpose()?;
