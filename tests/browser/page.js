@@ -131,6 +131,15 @@ export async function answer(page, task, level, timeout = PATIENCE) {
   return (await there.getByTestId("class").textContent()).trim();
 }
 
+/** Waits until so many blocks of the grid are in memory. Those that a level no longer needs are freed in the worker's
+ * turn, which an answer that is there already does not wait for. */
+export async function resident(page, count) {
+  await page.waitForFunction(
+    (count) => document.querySelectorAll('.block[data-state="resident"]').length === count,
+    count,
+  );
+}
+
 /** The models and the built-in pictures, as the server has them. */
 export async function served(page) {
   return page.evaluate(async () => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { answer, launch, open, served } from "./page.js";
+import { answer, launch, open, resident, served } from "./page.js";
 
 let browser;
 let visit;
@@ -109,10 +109,7 @@ test("the slider goes through the best combinations, and the union of their bloc
     await answers(levels);
     assert.equal(await figure(), bytes, `levels ${levels}`);
     const used = blocks(levels);
-    await page.waitForFunction(
-      (count) => document.querySelectorAll('.block[data-state="resident"]').length === count,
-      used.size,
-    );
+    await resident(page, used.size);
     const marks = [...used.values()].reduce((sum, users) => sum + users, 0);
     assert.equal(await page.locator(".block .users .mark").count(), marks, `marks of levels ${levels}`);
   }
