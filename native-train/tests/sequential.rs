@@ -1,6 +1,9 @@
 //! Sequential learning: what a network knew it keeps, without an image of it.
 
+mod common;
+
 use candle_core::Device;
+use common::{from_checkpoint, last_checkpoint, new_run};
 use dvn::folder::ModelFolder;
 use dvn::{Network, ShardId};
 use native_train::config::Config;
@@ -9,7 +12,7 @@ use native_train::data::{self, Batch, Dataset, Images, Loader, Scale, Split, Sta
 use native_train::evaluate::{self, answers, engines};
 use native_train::export;
 use native_train::plot;
-use native_train::train::{Checkpoint, Joint, OldTasks, Outcome, Run, Setup, old_tasks};
+use native_train::train::{Joint, OldTasks, Outcome, Start, old_tasks};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,8 +29,7 @@ fn load(name: &str, split: Split) -> Dataset {
 }
 
 fn statistics(model: &ModelFolder) -> Vec<Statistics> {
-    let of = |t: &dvn::manifest::Task| Statistics { mean: t.input.mean, std: t.input.std };
-    model.manifest().tasks.iter().map(of).collect()
+    model.manifest().tasks.iter().map(|t| Statistics::from(t.input)).collect()
 }
 
 const CONFIG: &str = r#"
@@ -43,14 +45,14 @@ rate = 0.1
 "#;
 
 /// The shipped model about to learn a third task.
-struct Start {
+struct Learner {
     network: Network,
     joint: Joint,
     set: Arc<Dataset>,
 }
 
-impl Start {
-    fn new() -> Start {
+impl Learner {
+    fn new() -> Learner {
         let (model, set) = (shipped(), Arc::new(load("sample-cifar100-coarse", Split::Train)));
         let known = old_tasks::specs(&model.manifest().tasks);
         let network = Config::parse(CONFIG).unwrap().network(known, &[&set]).unwrap();
@@ -58,7 +60,7 @@ impl Start {
         let mut before = joint.parameters.clone();
         old_tasks::restore(&model, &network, &mut before).unwrap();
         joint.keep(OldTasks::new(before, &statistics(&model), &set.statistics()));
-        let mut start = Start { network, joint, set };
+        let mut start = Learner { network, joint, set };
         let batch = start.loader().batch_at(0, Scale::Full);
         start.joint.start_from_old(&batch);
         start
@@ -82,7 +84,7 @@ impl Start {
 
 #[test]
 fn everything_of_the_model_is_there_bit_for_bit() {
-    let (start, model) = (Start::new(), shipped());
+    let (start, model) = (Learner::new(), shipped());
     let before = start.joint.old().unwrap().before();
     for id in model.network().shards() {
         assert_eq!(export::shard(&start.network, before, id).unwrap(), model.read(id).unwrap(), "{id}");
@@ -94,7 +96,7 @@ fn everything_of_the_model_is_there_bit_for_bit() {
 /// Before anything is learned the distillation loss is the entropy of the model's own answers, softened by the temperature 2.
 #[test]
 fn the_first_step_asks_for_what_the_model_answers() {
-    let (mut start, model) = (Start::new(), shipped());
+    let (mut start, model) = (Learner::new(), shipped());
     let batch = start.loader().batch_at(0, Scale::Full);
     let training = Config::parse(CONFIG).unwrap().training;
     let results = start.joint.step(std::slice::from_ref(&batch), 0.1, &training).unwrap();
@@ -126,9 +128,9 @@ fn softened_entropy(logits: &[f32], classes: usize) -> f64 {
 #[test]
 fn old_tasks_are_kept_and_without_their_loss_forgotten() {
     let mean = |v: Vec<f64>| v.iter().sum::<f64>() / v.len() as f64;
-    let start = mean(Start::new().old_accuracies());
+    let start = mean(Learner::new().old_accuracies());
     let [kept, forgotten] = [1.0, 0.0].map(|retention| {
-        let mut start = Start::new();
+        let mut start = Learner::new();
         let mut training = Config::parse(CONFIG).unwrap().training;
         training.retention = retention;
         let mut loader = Loader::new(start.set.clone(), 24, 1, 0).unwrap();
@@ -142,26 +144,6 @@ fn old_tasks_are_kept_and_without_their_loss_forgotten() {
     assert!(forgotten < kept - 8.0, "{forgotten} without, {kept} with the loss");
 }
 
-fn setup<'a>(
-    text: &str,
-    out: &'a Path,
-    checkpoint: Option<Checkpoint>,
-    add_to: Option<&'a Path>,
-) -> Setup<'a> {
-    Setup {
-        config: Config::parse(text).unwrap(),
-        text: text.into(),
-        command: "dvn-train train test.toml".into(),
-        data: Path::new("unused"),
-        out,
-        device: Device::Cpu,
-        checkpoint,
-        from: None,
-        add_to,
-        team: Arc::default(),
-    }
-}
-
 /// A tiny configuration with these tasks.
 fn tiny(tasks: &[&str]) -> String {
     let tasks: String = tasks.iter().map(|t| format!("[[task]]\ndata = \"{t}\"\n")).collect();
@@ -171,7 +153,7 @@ fn tiny(tasks: &[&str]) -> String {
 
 /// A model of CIFAR-10's sample.
 fn first(out: &Path) {
-    Run::new(setup(&tiny(&["sample-cifar10"]), out, None, None)).unwrap().train(|_| false).unwrap();
+    new_run(&tiny(&["sample-cifar10"]), out, Start::Fresh).unwrap().train(|_| false).unwrap();
 }
 
 /// The checkpoint alone goes on: it holds what the old tasks were, so the model that they come from is not needed.
@@ -182,21 +164,21 @@ fn an_interrupted_run_ends_with_the_weights_of_an_unbroken_one() {
     first(&model);
     let json = std::fs::read(model.join("model.json")).unwrap();
     let text = tiny(&["sample-cifar100"]);
-    let mut run = Run::new(setup(&text, &straight, None, Some(&model))).unwrap();
+    let mut run = new_run(&text, &straight, Start::AddTo(&model)).unwrap();
     assert!(run.describe().contains("sample-cifar10 (kept, without images)"), "{}", run.describe());
     let Outcome::Finished(report) = run.train(|_| false).unwrap() else {
         panic!("the straight run must finish")
     };
-    let mut run = Run::new(setup(&text, &broken, None, Some(&model))).unwrap();
+    let mut run = new_run(&text, &broken, Start::AddTo(&model)).unwrap();
     let stopped = run.train(|step| step == 20).unwrap();
     drop(run);
     assert!(matches!(stopped, Outcome::Interrupted { step: 20, steps: 40 }), "{stopped:?}");
     assert_eq!(std::fs::read(model.join("model.json")).unwrap(), json);
     std::fs::remove_dir_all(&model).unwrap();
-    let checkpoint = Checkpoint::read(&Run::last_checkpoint(&broken)).unwrap();
-    let mut run = Run::new(setup(&text, &broken, Some(checkpoint), None)).unwrap();
+    let checkpoint = last_checkpoint(&broken);
+    let mut run = new_run(&text, &broken, from_checkpoint(checkpoint)).unwrap();
     run.train(|_| false).unwrap();
-    let [a, b] = [&straight, &broken].map(|out| Checkpoint::read(&Run::last_checkpoint(out)).unwrap());
+    let [a, b] = [&straight, &broken].map(|out| last_checkpoint(out));
     assert_eq!(a.values, b.values);
     assert_eq!((a.velocity, a.running, a.before), (b.velocity, b.running, b.before));
 
@@ -233,7 +215,7 @@ fn without_test_images_an_old_task_is_kept_unmeasured() {
     let out = tempfile::tempdir().unwrap();
     let text = CONFIG.replace("epochs = 1", "epochs = 0.04\nevaluations = 1");
     let path = shipped().path().to_owned();
-    let mut run = Run::new(setup(&text, out.path(), None, Some(&path))).unwrap();
+    let mut run = new_run(&text, out.path(), Start::AddTo(&path)).unwrap();
     run.train(|_| false).unwrap();
     let model = ModelFolder::open(out.path()).unwrap();
     let measured =
@@ -245,7 +227,7 @@ fn without_test_images_an_old_task_is_kept_unmeasured() {
     for (own, old) in model.manifest().tasks.iter().zip(tasks) {
         assert_eq!((&own.title, &own.classes, own.input), (&old.title, &old.classes, old.input));
     }
-    let batch: Batch = Start::new().loader().batch_at(0, Scale::Full);
+    let batch: Batch = Learner::new().loader().batch_at(0, Scale::Full);
     let mut engine = engines::Kind::Cpu.open(&model).unwrap();
     assert_eq!(answers(&engine.run(1, 1, &batch.images, IMAGES).unwrap(), 100).len(), IMAGES);
 }
@@ -255,7 +237,7 @@ fn what_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (model, out) = (folder.path().join("model"), folder.path().join("out"));
     first(&model);
-    let refused = |text: &str| match Run::new(setup(text, &out, None, Some(&model))) {
+    let refused = |text: &str| match new_run(text, &out, Start::AddTo(&model)) {
         Ok(_) => panic!("{text} must be refused"),
         Err(error) => format!("{error:#}"),
     };
@@ -272,9 +254,7 @@ fn what_does_not_fit_is_refused() {
         assert!(error.contains(expected), "{error}");
     }
     let text = tiny(&["sample-cifar100"]);
-    let Err(error) = Run::new(setup(&text, &model, None, Some(&model))) else {
-        panic!("MODEL is not to be OUT")
-    };
+    let Err(error) = new_run(&text, &model, Start::AddTo(&model)) else { panic!("MODEL is not to be OUT") };
     assert!(error.to_string().contains("is the model that the run starts from"), "{error}");
     let small = Dataset {
         name: "small".into(),

@@ -1,14 +1,14 @@
 //! TensorBoard's event files, read back by a reader written from the formats' descriptions and by TensorBoard itself.
 
-use candle_core::Device;
-use native_train::config::Config;
+mod common;
+
+use common::{from_checkpoint, last_checkpoint, new_run};
 use native_train::train::events::Events;
 use native_train::train::metrics::{Line, Metrics};
-use native_train::train::{Outcome, Run, Setup};
+use native_train::train::{Outcome, Start};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 /// CRC-32C, bit by bit (RFC 3720, appendix B.4).
 fn crc32c(bytes: &[u8]) -> u32 {
@@ -200,28 +200,11 @@ fn expected(folder: &Path) -> BTreeMap<String, BTreeMap<u64, f32>> {
 #[test]
 fn a_runs_event_files_say_what_its_metrics_say() {
     let out = tempfile::tempdir().unwrap();
-    let run = |checkpoint| {
-        let config = Config::parse(CONFIG).unwrap();
-        Run::new(Setup {
-            config,
-            text: CONFIG.into(),
-            command: "test".into(),
-            data: Path::new("unused"),
-            out: out.path(),
-            device: Device::Cpu,
-            checkpoint,
-            from: None,
-            add_to: None,
-            team: Arc::default(),
-        })
-        .unwrap()
-    };
-    let Outcome::Interrupted { step, .. } = run(None).train(|step| step == 6).unwrap() else {
+    let run = |start| new_run(CONFIG, out.path(), start).unwrap();
+    let Outcome::Interrupted { step, .. } = run(Start::Fresh).train(|step| step == 6).unwrap() else {
         panic!("done?")
     };
-    let last = Run::last_checkpoint(out.path());
-    let checkpoint = native_train::train::Checkpoint::read(&last).unwrap();
-    run(Some(checkpoint)).train(|_| false).unwrap();
+    run(from_checkpoint(last_checkpoint(out.path()))).train(|_| false).unwrap();
     let folder = out.path().join("training");
     let files: Vec<Content> = event_files(&folder).iter().map(|f| read(f)).collect();
     assert_eq!(files.len(), 2, "one file a start");
@@ -237,7 +220,7 @@ fn a_runs_event_files_say_what_its_metrics_say() {
     assert_eq!(found, expected(&folder));
 
     // Started anew, nothing of the old run is left.
-    run(None).train(|step| step == 1).unwrap();
+    run(Start::Fresh).train(|step| step == 1).unwrap();
     assert_eq!(event_files(&folder).len(), 1);
 }
 

@@ -1,12 +1,15 @@
 //! The trainer as a whole: it learns, it resumes bit for bit, and what it exports is what it trained.
 
+mod common;
+
 use candle_core::Device;
+use common::{from_checkpoint, last_checkpoint, new_run};
 use dvn::folder::ModelFolder;
 use dvn::{Network, Split as Units, TaskSpec, order};
 use native_train::config::Config;
 use native_train::data::{self, Batch, Loader, Scale, Split};
 use native_train::evaluate::engines;
-use native_train::train::{Checkpoint, Joint, Outcome, Run, Setup};
+use native_train::train::{Joint, Outcome, Run, Start};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,41 +63,27 @@ evaluations = 1
 evaluation_images = 50
 "#;
 
-fn setup<'a>(text: &str, out: &'a Path, checkpoint: Option<Checkpoint>) -> Setup<'a> {
-    Setup {
-        config: Config::parse(text).unwrap(),
-        text: text.into(),
-        command: "dvn-train train test.toml".into(),
-        data: Path::new("unused"),
-        out,
-        device: Device::Cpu,
-        checkpoint,
-        from: None,
-        add_to: None,
-        team: Arc::default(),
-    }
-}
-
-fn run(out: &Path, checkpoint: Option<Checkpoint>) -> Run {
-    Run::new(setup(CONFIG, out, checkpoint)).unwrap()
+fn run(out: &Path, start: Start) -> Run {
+    new_run(CONFIG, out, start).unwrap()
 }
 
 #[test]
 fn resuming_after_30_steps_gives_the_weights_of_60_straight() {
     let (straight, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let Outcome::Finished(report) = run(straight.path(), None).train(|_| false).unwrap() else {
+    let Outcome::Finished(report) = run(straight.path(), Start::Fresh).train(|_| false).unwrap() else {
         panic!("the straight run must finish")
     };
-    let stopped = run(broken.path(), None).train(|step| step == 30).unwrap();
+    let stopped = run(broken.path(), Start::Fresh).train(|step| step == 30).unwrap();
     let Outcome::Interrupted { step: 30, steps: 60 } = stopped else { panic!("{stopped:?}") };
-    let checkpoint = Checkpoint::read(&Run::last_checkpoint(broken.path())).unwrap();
+    let checkpoint = last_checkpoint(broken.path());
     assert_eq!(checkpoint.head.step, 30);
-    let Outcome::Finished(resumed) = run(broken.path(), Some(checkpoint)).train(|_| false).unwrap() else {
+    let Outcome::Finished(resumed) =
+        run(broken.path(), from_checkpoint(checkpoint)).train(|_| false).unwrap()
+    else {
         panic!("the resumed run must finish")
     };
 
-    let last = |out: &Path| Checkpoint::read(&Run::last_checkpoint(out)).unwrap();
-    let (a, b) = (last(straight.path()), last(broken.path()));
+    let (a, b) = (last_checkpoint(straight.path()), last_checkpoint(broken.path()));
     let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&a.values), bits(&b.values));
     assert_eq!(bits(&a.velocity), bits(&b.velocity));
@@ -139,10 +128,10 @@ fn exported_model_computes_what_was_trained(out: &Path, report: &native_train::r
 #[test]
 fn a_checkpoint_of_another_network_is_refused() {
     let out = tempfile::tempdir().unwrap();
-    run(out.path(), None).train(|step| step == 1).unwrap();
-    let mut checkpoint = Checkpoint::read(&Run::last_checkpoint(out.path())).unwrap();
+    run(out.path(), Start::Fresh).train(|step| step == 1).unwrap();
+    let mut checkpoint = last_checkpoint(out.path());
     checkpoint.values.pop();
-    let again = Run::new(setup(CONFIG, out.path(), Some(checkpoint)));
+    let again = new_run(CONFIG, out.path(), from_checkpoint(checkpoint));
     let Err(error) = again else { panic!("a checkpoint with a number missing must be refused") };
     assert!(error.to_string().contains("parameters"), "{error}");
 }

@@ -18,6 +18,7 @@ mod plan;
 mod plot;
 mod predict;
 mod train;
+mod training;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -1,16 +1,15 @@
 //! `dvn-train train`.
 
 use super::print;
+use super::training::{On, asked_to_stop, command};
 use crate::config::Config;
 use crate::train::run::CHECKPOINT_EVERY;
-use crate::train::{Checkpoint, Outcome, Run, Setup, Team, team};
+use crate::train::{Checkpoint, Outcome, Run, Setup, Start, Team, team};
 use anyhow::{Context, ensure};
-use candle_core::Device;
-use clap::ValueEnum;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Train a network from a configuration and write its model folder.
@@ -55,43 +54,6 @@ pub struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum On {
-    /// All cores, with the project's own kernels.
-    Cpu,
-    /// The first NVIDIA GPU, through candle's built-in operations (a build with `--features cuda`).
-    Cuda,
-    /// CUDA where this build and this machine have it, else the CPU.
-    Auto,
-}
-
-fn device(on: On) -> anyhow::Result<Device> {
-    match on {
-        On::Cpu => Ok(Device::Cpu),
-        On::Cuda => Device::new_cuda(0).context(
-            "--device cuda: no usable CUDA device, or this dvn-train was built without --features cuda",
-        ),
-        On::Auto => Ok(Device::cuda_if_available(0)?),
-    }
-}
-
-/// The words of the command line, for the record; programs and paths by their names only where they are absolute.
-fn command() -> String {
-    let mut words: Vec<String> = std::env::args().collect();
-    for word in &mut words {
-        let path = std::path::Path::new(word.as_str());
-        if path.is_absolute()
-            && let Some(name) = path.file_name()
-        {
-            *word = name.to_string_lossy().into_owned();
-        }
-    }
-    if let Some(program) = words.first_mut() {
-        *program = "dvn-train".into();
-    }
-    words.join(" ")
-}
-
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|s| (0.0..=1e6).contains(s));
     seconds.ok_or_else(|| "expected seconds, 0 (after every step) to 1000000".into())
@@ -133,8 +95,8 @@ fn keep_newer(out: &Path, given: &Checkpoint) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a run starts from.
-struct Start {
+/// What the command line and the files that it names say.
+struct Given {
     config: Config,
     text: String,
     /// Empty where another process leads.
@@ -142,7 +104,7 @@ struct Start {
     checkpoint: Option<Checkpoint>,
 }
 
-fn start(args: &Args) -> anyhow::Result<Start> {
+fn read(args: &Args) -> anyhow::Result<Given> {
     let own = args.out.as_deref().map(Run::last_checkpoint);
     let file = match &args.resume {
         Some(file) => {
@@ -172,7 +134,7 @@ fn start(args: &Args) -> anyhow::Result<Start> {
             }
         }
     }
-    Ok(Start { config, text, out, checkpoint })
+    Ok(Given { config, text, out, checkpoint })
 }
 
 /// The words that go on with a run, for people to copy.
@@ -182,17 +144,17 @@ fn resume_command(own: &Path, data: &Path) -> String {
 }
 
 /// What the leading process has read, in all of them.
-fn share(args: &Args, team: &Team) -> anyhow::Result<Start> {
+fn share(args: &Args, team: &Team) -> anyhow::Result<Given> {
     if team.leads() {
-        let start = start(args)?;
+        let given = read(args)?;
         if team.size() > 1 {
-            let mut bytes = (start.text.len() as u64).to_le_bytes().to_vec();
-            bytes.extend(start.text.as_bytes());
+            let mut bytes = (given.text.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(given.text.as_bytes());
             bytes
-                .extend(start.checkpoint.as_ref().map(Checkpoint::to_bytes).transpose()?.unwrap_or_default());
+                .extend(given.checkpoint.as_ref().map(Checkpoint::to_bytes).transpose()?.unwrap_or_default());
             team.broadcast(bytes);
         }
-        return Ok(start);
+        return Ok(given);
     }
     let bytes = team.broadcast(Vec::new());
     let (length, rest) = bytes.split_first_chunk().context("the leading process sent nothing")?;
@@ -201,7 +163,7 @@ fn share(args: &Args, team: &Team) -> anyhow::Result<Start> {
         .context("the leading process sent too little")?;
     let text = String::from_utf8(text.to_vec())?;
     let checkpoint = (!checkpoint.is_empty()).then(|| Checkpoint::from_bytes(checkpoint, "the checkpoint"));
-    Ok(Start {
+    Ok(Given {
         config: Config::parse(&text)?,
         text,
         out: PathBuf::new(),
@@ -224,23 +186,18 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn train(args: &Args, team: &Arc<Team>) -> anyhow::Result<ExitCode> {
-    let Start { config, text, out, checkpoint } = share(args, team)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let (flag, leads) = (stop.clone(), team.leads());
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            // Asked twice: leave at once. The last checkpoint is intact.
-            std::process::exit(130);
-        }
-        if leads {
-            eprintln!("stopping after this step (again: at once)");
-        }
-    })?;
-    let device = device(args.device)?;
+    let Given { config, text, out, checkpoint } = share(args, team)?;
+    let leads = team.leads();
+    let stop = asked_to_stop(leads)?;
+    let device = args.device.device()?;
     let (data, team) = (args.data.as_path(), team.clone());
-    let (from, add_to) = (args.from.as_deref(), args.add_to.as_deref());
-    let command = command();
-    let setup = Setup { config, text, command, data, out: &out, device, checkpoint, from, add_to, team };
+    let start = match (checkpoint, &args.from, &args.add_to) {
+        (Some(checkpoint), ..) => Start::Checkpoint(Box::new(checkpoint)),
+        (None, Some(model), _) => Start::From(model),
+        (None, None, Some(model)) => Start::AddTo(model),
+        (None, None, None) => Start::Fresh,
+    };
+    let setup = Setup { config, text, command: command(), data, out: &out, device, start, team };
     let mut run = Run::new(setup)?;
     let stop = |_| stop.load(Ordering::Relaxed);
     if !leads {

@@ -22,6 +22,7 @@ mod stl10;
 mod tests;
 mod tiny_imagenet;
 
+use dvn::manifest::Input;
 use std::ops::Range;
 use std::path::Path;
 
@@ -186,6 +187,12 @@ pub struct Statistics {
     pub mean: [f32; 3],
     /// Standard deviations of red, green and blue.
     pub std: [f32; 3],
+}
+
+impl From<Input> for Statistics {
+    fn from(Input { mean, std, .. }: Input) -> Statistics {
+        Statistics { mean, std }
+    }
 }
 
 /// Loads one split of the data set `name` from the data folder `dir`. [`KNOWN`] lists the names; a user's own images are

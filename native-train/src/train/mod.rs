@@ -17,6 +17,6 @@ pub use checkpoint::Checkpoint;
 pub use joint::Joint;
 pub use old_tasks::OldTasks;
 pub use output::Output;
-pub use run::{Outcome, Run, Setup};
+pub use run::{Outcome, Run, Setup, Start};
 pub use take_over::take_over;
 pub use team::Team;

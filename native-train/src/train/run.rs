@@ -46,6 +46,19 @@ pub enum Outcome {
     },
 }
 
+/// Where a run starts.
+pub enum Start<'a> {
+    /// With random weights.
+    Fresh,
+    /// After a checkpoint's last step.
+    Checkpoint(Box<Checkpoint>),
+    /// With what it can use of the model in this folder ([`take_over()`]).
+    From(&'a Path),
+    /// With all of the model in this folder, which learns the configuration's task and keeps its own
+    /// ([`old_tasks`]).
+    AddTo(&'a Path),
+}
+
 /// What a run is made of.
 pub struct Setup<'a> {
     /// The configuration.
@@ -60,12 +73,8 @@ pub struct Setup<'a> {
     pub out: &'a Path,
     /// What to compute on.
     pub device: Device,
-    /// Where to go on.
-    pub checkpoint: Option<Checkpoint>,
-    /// The folder of a model to start from, if there is no checkpoint.
-    pub from: Option<&'a Path>,
-    /// The folder of a model that learns the configuration's task and keeps its own, if there is no checkpoint.
-    pub add_to: Option<&'a Path>,
+    /// Where it starts.
+    pub start: Start<'a>,
     /// The processes that train together.
     pub team: Arc<Team>,
 }
@@ -115,23 +124,26 @@ impl Run {
     /// # Errors
     /// If data, network, output folder or checkpoint are not usable.
     pub fn new(setup: Setup) -> anyhow::Result<Run> {
-        let Setup { config, text, command, data, out, device, checkpoint, from, add_to, team } = setup;
+        let Setup { config, text, command, data, out, device, start, team } = setup;
         ensure!(
             team.size() == 1 || device.is_cpu(),
             "{} processes together train on CPUs only: give --device cpu",
             team.size()
         );
-        if let (None, Some(model)) = (&checkpoint, from.or(add_to)) {
+        if let Start::From(model) | Start::AddTo(model) = start {
             let same = out.canonicalize().is_ok_and(|out| model.canonicalize().is_ok_and(|m| m == out));
             ensure!(!same, "{} is the model that the run starts from: choose another folder", out.display());
         }
         // First of all: a run that cannot keep what it learns need not read its data.
         let output = team.leads().then(|| Output::open(out)).transpose()?;
-        let model = add_to.filter(|_| checkpoint.is_none()).map(ModelFolder::open).transpose()?;
-        let old = match (&checkpoint, &model) {
-            (Some(checkpoint), _) => checkpoint.head.old.clone(),
-            (None, Some(model)) => model.manifest().tasks.clone(),
-            (None, None) => Vec::new(),
+        let model = match start {
+            Start::From(model) | Start::AddTo(model) => Some(ModelFolder::open(model)?),
+            Start::Fresh | Start::Checkpoint(_) => None,
+        };
+        let old = match (&start, &model) {
+            (Start::Checkpoint(checkpoint), _) => checkpoint.head.old.clone(),
+            (Start::AddTo(_), Some(model)) => model.manifest().tasks.clone(),
+            _ => Vec::new(),
         };
         let sets: Vec<Dataset> = config::load(&config, data::Split::Train, data)?;
         if !old.is_empty() {
@@ -146,7 +158,7 @@ impl Run {
             tests.extend(config::load(&config, data::Split::Test, data)?);
         }
         let network = config.network(old_tasks::specs(&old), &sets.iter().collect::<Vec<_>>())?;
-        let known = old.iter().map(|t| Statistics { mean: t.input.mean, std: t.input.std });
+        let known = old.iter().map(|t| Statistics::from(t.input));
         let statistics: Vec<Statistics> = known.chain(sets.iter().map(Dataset::statistics)).collect();
         let largest = sets.iter().map(Dataset::len).max().unwrap_or(0);
         let steps = (config.training.epochs * largest as f64 / config.training.batch as f64).ceil() as u64;
@@ -172,16 +184,16 @@ impl Run {
             team,
             config,
         };
-        if let (None, Some(model)) = (&checkpoint, from) {
-            run.start_from(model)?;
-        }
-        if !run.old.is_empty() {
-            run.keep_old(model.as_ref(), checkpoint.as_ref())?;
+        if let Some(model) = &model {
+            match run.old[..] {
+                [] => run.start_from(model)?,
+                _ => run.add_to(model)?,
+            }
         }
         let averaging = run.config.training.average > 0.0;
         run.average = averaging.then(|| Average::new(&run.joint.parameters));
-        if let Some(checkpoint) = checkpoint {
-            run.go_on(checkpoint)?;
+        if let Start::Checkpoint(checkpoint) = start {
+            run.go_on(*checkpoint)?;
         }
         if let Some(output) = &run.output {
             let four = |numbers: usize| 4 * numbers as u64;
@@ -214,47 +226,45 @@ impl Run {
         );
         (p.values, p.running, self.joint.velocity) = (c.values, c.running, c.velocity);
         self.average = c.average;
+        if !self.old.is_empty() {
+            let values = c.before.unwrap_or_default();
+            let (found, expected) = (values.len(), self.joint.parameters.values.len());
+            ensure!(
+                found == expected,
+                "the checkpoint holds {found} parameters of the old tasks, expected {expected}"
+            );
+            let mut before = self.joint.parameters.clone();
+            before.values = values;
+            self.keep_old(before);
+        }
         (self.step, self.best, self.seconds) = (c.head.step.min(self.steps), c.head.best, c.head.seconds);
         self.command = c.head.command;
         Ok(())
     }
 
-    /// Takes over what a trained model holds.
-    fn start_from(&mut self, model: &Path) -> anyhow::Result<()> {
-        let model = ModelFolder::open(model)?;
+    /// Takes over what can be used of a trained model.
+    fn start_from(&mut self, model: &ModelFolder) -> anyhow::Result<()> {
         let batches: Vec<Batch> =
             self.loaders()?.iter_mut().map(|loader| loader.batch_at(0, Scale::Full)).collect();
-        self.taken = Some(take_over(&model, &self.network, &self.sets, &mut self.joint, &batches)?);
+        self.taken = Some(take_over(model, &self.network, &self.sets, &mut self.joint, &batches)?);
         Ok(())
     }
 
-    /// Keeps the old tasks as the checkpoint has them, or else starts from the model.
-    fn keep_old(
-        &mut self,
-        model: Option<&ModelFolder>,
-        checkpoint: Option<&Checkpoint>,
-    ) -> anyhow::Result<()> {
+    /// Takes over all that a trained model holds, and keeps its tasks.
+    fn add_to(&mut self, model: &ModelFolder) -> anyhow::Result<()> {
+        take_over::check(model, &self.network)?;
         let mut before = self.joint.parameters.clone();
-        if let Some(model) = model {
-            take_over::check(model, &self.network)?;
-            old_tasks::restore(model, &self.network, &mut before)?;
-        }
-        if let Some(checkpoint) = checkpoint {
-            let values = checkpoint.before.clone().unwrap_or_default();
-            let (found, expected) = (values.len(), before.values.len());
-            ensure!(
-                found == expected,
-                "the checkpoint holds {found} parameters of the old tasks, expected {expected}"
-            );
-            before.values = values;
-        }
+        old_tasks::restore(model, &self.network, &mut before)?;
+        self.keep_old(before);
+        let mut loaders = self.loaders()?;
+        self.joint.start_from_old(&loaders[0].batch_at(0, Scale::Full));
+        Ok(())
+    }
+
+    /// Keeps the old tasks as they are in `before`.
+    fn keep_old(&mut self, before: Parameters) {
         let (old, new) = self.statistics.split_at(self.old.len());
         self.joint.keep(OldTasks::new(before, old, &new[0]));
-        if model.is_some() {
-            let mut loaders = self.loaders()?;
-            self.joint.start_from_old(&loaders[0].batch_at(0, Scale::Full));
-        }
-        Ok(())
     }
 
     /// What will be trained, for people.
