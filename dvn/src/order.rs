@@ -16,12 +16,12 @@ pub fn by_rule(units: usize, first: Unit) -> Vec<Unit> {
 ///
 /// With fewer tasks than units the first units are spread evenly: task `t` starts at unit
 /// `1 + round((t - 1)(k - 1) / (T - 1))`, one task at unit 1, so that every unit is in about as many levels as any
-/// other (what the paper's rule is for, eq. 5).
+/// other (what the paper's rule is for, eq. 5). A network of one unit has one order for any number of tasks.
 ///
 /// # Errors
-/// If there are more tasks than units: then the orders must be given.
+/// If there are more tasks than units, which are several: then the orders must be given.
 pub fn default_orders(units: usize, tasks: usize) -> Result<Vec<Vec<Unit>>, DefinitionError> {
-    if tasks > units {
+    if units > 1 && tasks > units {
         return Err(DefinitionError::MoreTasksThanUnits { tasks, units });
     }
     let first = |t: usize| if tasks < 2 { 0 } else { (2 * t * (units - 1) + tasks - 1) / (2 * (tasks - 1)) };
@@ -59,6 +59,7 @@ mod tests {
         assert_eq!(numbers(4, 3), [[1, 2, 3, 4], [3, 2, 1, 4], [4, 3, 2, 1]]);
         assert_eq!(numbers(4, 1), [[1, 2, 3, 4]]);
         assert_eq!(numbers(1, 1), [[1]]);
+        assert_eq!(numbers(1, 3), [[1], [1], [1]]);
         assert!(default_orders(2, 3).is_err());
     }
 }

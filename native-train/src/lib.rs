@@ -12,6 +12,7 @@ pub mod network;
 pub mod onnx;
 pub mod plot;
 pub mod report;
+pub mod reproduce;
 pub mod train;
 pub mod untrained;
 pub mod weights;

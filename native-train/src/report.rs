@@ -196,6 +196,11 @@ pub(crate) fn thousands(n: u64) -> String {
     out
 }
 
+/// 1 as "1 unit", 2 as "2 units".
+pub(crate) fn units(n: usize) -> String {
+    format!("{n} unit{}", if n == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

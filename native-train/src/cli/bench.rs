@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::data::augment::Augment;
 use crate::data::{Dataset, Images, Loader, Prefetch, Scale};
+use crate::report::units;
 use crate::train::Joint;
 use candle_core::Device;
 use clap::ValueEnum;
@@ -117,7 +118,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let waited_s = (batches.waited() - waited).as_secs_f64() / steps;
     let measured = Measured {
         engine: if args.engine == With::Kernels { "dvn-train" } else { "candle" },
-        network: format!("{}, {} units", args.backbone, network.levels()),
+        network: format!("{}, {}", args.backbone, units(network.levels())),
         batch: args.batch,
         threads: rayon::current_num_threads(),
         images_per_s: (args.batch * args.classes.len()) as f64 / step_s,

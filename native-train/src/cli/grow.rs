@@ -1,6 +1,7 @@
 //! `dvn-train grow`.
 
 use crate::grow::Growth;
+use crate::report::units;
 use anyhow::bail;
 use dvn::Backbone;
 use dvn::folder::ModelFolder;
@@ -38,7 +39,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         bail!("{} exists already", args.out.display());
     }
     let grown = growth.write(args.seed, &args.out)?;
-    let units = |n: usize| format!("{n} unit{}", if n == 1 { "" } else { "s" });
     outln!(
         "{}: {}, {}, from {}, {}",
         args.out.display(),

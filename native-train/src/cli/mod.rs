@@ -17,6 +17,7 @@ mod inspect;
 mod plan;
 mod plot;
 mod predict;
+mod reproduce;
 mod train;
 mod training;
 
@@ -37,6 +38,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Train(train::Args),
+    Reproduce(reproduce::Args),
     Data(data::Args),
     Eval(eval::Args),
     Predict(predict::Args),
@@ -56,6 +58,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Train(args) => train::run(args),
+            Command::Reproduce(args) => reproduce::run(args),
             Command::Data(args) => data::run(args),
             Command::Eval(args) => eval::run(args),
             Command::Predict(args) => predict::run(args),

@@ -2,11 +2,12 @@
 
 mod accuracy;
 mod curves;
-mod figure;
-mod paper;
+pub(crate) mod figure;
+pub(crate) mod methods;
+pub(crate) mod paper;
 
 use crate::config::{self, Config};
-use crate::report::{Report, TaskReport, thousands};
+use crate::report::{Report, TaskReport, thousands, units};
 use crate::train::metrics::{Line, Metrics, StepLine};
 use crate::train::{Checkpoint, Output};
 use accuracy::Accuracy;
@@ -102,8 +103,7 @@ impl Scene {
     }
 
     fn what(&self) -> String {
-        let plural = if self.units == 1 { "" } else { "s" };
-        format!("{}, {} unit{plural}", self.backbone, self.units)
+        format!("{}, {}", self.backbone, units(self.units))
     }
 
     /// Nothing where no accuracy was measured.

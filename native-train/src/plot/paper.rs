@@ -4,9 +4,9 @@ use super::figure::{self, Join, Marker, Series, Style};
 
 /// One task's figures: millions of parameters, test accuracy in percent.
 pub struct Task {
-    dvn: [(f64, f64); 2],
-    nested: (f64, f64),
-    baseline: (f64, f64),
+    pub dvn: [(f64, f64); 2],
+    pub nested: (f64, f64),
+    pub baseline: (f64, f64),
 }
 
 /// Scenario J1: CIFAR-10, then CIFAR-100, two units, wrn-32-4.

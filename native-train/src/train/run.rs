@@ -15,7 +15,7 @@ use crate::evaluate::{self, engines};
 use crate::export;
 use crate::network::Parameters;
 use crate::plot;
-use crate::report::Report;
+use crate::report::{Report, units};
 use anyhow::{Context, bail, ensure};
 use candle_core::Device;
 use dvn::Network;
@@ -272,10 +272,10 @@ impl Run {
         let kept = self.old.iter().map(|t| format!("{} (kept, without images)", t.name));
         let sets = self.sets.iter().map(|s| format!("{} ({} images)", s.name, s.len()));
         format!(
-            "{}: {}, {} units, {:.2} M parameters in all; {}; {} steps of {} images a task{}{}{}",
+            "{}: {}, {}, {:.2} M parameters in all; {}; {} steps of {} images a task{}{}{}",
             self.config.name,
             self.network.backbone(),
-            self.network.levels(),
+            units(self.network.levels()),
             self.network.total_parameters() as f64 / 1e6,
             kept.chain(sets).collect::<Vec<_>>().join(", "),
             self.steps,

@@ -1,0 +1,330 @@
+//! What a study's file (TOML) says.
+
+use crate::config::{Config, ConfigError};
+use serde::Deserialize;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+/// A scenario and the methods that are compared in it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    /// For people.
+    pub title: String,
+    /// What the report says of the study, for example where it differs from the paper.
+    #[serde(default)]
+    pub note: String,
+    /// What the configurations of all runs share, but name and seed.
+    pub config: toml::Table,
+    /// The methods; the others are compared with the first.
+    #[serde(rename = "method")]
+    pub methods: Vec<Method>,
+}
+
+/// A method: one run or more, each with its model.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Method {
+    /// For people.
+    pub name: String,
+    /// Where it comes from.
+    pub source: String,
+    /// The paper's test accuracies in percent, by level, then task.
+    #[serde(default)]
+    pub paper: Vec<Vec<f64>>,
+    /// Its runs, in order.
+    #[serde(rename = "run")]
+    pub parts: Vec<Part>,
+}
+
+/// One run of a method.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Its folder's name.
+    pub name: String,
+    /// The earlier run with whose weights it starts.
+    pub from: Option<String>,
+    /// The earlier run whose model learns this one's task and keeps its own.
+    pub add_to: Option<String>,
+    /// What its configuration has in place of the shared one's; of `training`, key by key.
+    #[serde(default)]
+    pub config: toml::Table,
+}
+
+/// A study that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StudyError {
+    /// The file cannot be read.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// No TOML, a missing or unknown key, a value of the wrong type.
+    #[error("{0}")]
+    Toml(String),
+    /// Names that do not fit together, or a table of the paper's figures of the wrong size.
+    #[error("method \"{method}\": {reason}")]
+    Method {
+        /// Its name.
+        method: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A run's configuration cannot be used.
+    #[error("method \"{method}\", run \"{run}\": {error}")]
+    Config {
+        /// The method's name.
+        method: String,
+        /// The run's.
+        run: String,
+        /// Why.
+        error: ConfigError,
+    },
+}
+
+impl Study {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// If it cannot be read or used.
+    pub fn read(path: &Path) -> Result<Study, StudyError> {
+        let name = path.display().to_string();
+        let text =
+            std::fs::read_to_string(path).map_err(|error| StudyError::Io { path: name.clone(), error })?;
+        Study::parse(&text).map_err(|e| match e {
+            StudyError::Toml(reason) => StudyError::Toml(format!("{name}: {reason}")),
+            other => other,
+        })
+    }
+
+    /// Parses and checks a study.
+    ///
+    /// # Errors
+    /// As [`Study::read`].
+    pub fn parse(text: &str) -> Result<Study, StudyError> {
+        let study: Study =
+            toml::from_str(text).map_err(|e| StudyError::Toml(e.to_string().trim_end().to_owned()))?;
+        let mut folders = HashSet::new();
+        if study.methods.is_empty() {
+            return Err(StudyError::Toml("a study needs a method".into()));
+        }
+        for method in &study.methods {
+            method.check()?;
+            if !folders.insert(method.folder()) {
+                return Err(method.error(format!("its folder, {}, is another method's too", method.folder())));
+            }
+            study.check(method)?;
+        }
+        Ok(study)
+    }
+
+    /// The text of a run's configuration.
+    ///
+    /// # Errors
+    /// None for a study that was read.
+    pub fn configuration(&self, method: &Method, part: &Part, seed: u64) -> Result<String, StudyError> {
+        let mut all = self.config.clone();
+        for (key, value) in &part.config {
+            match (all.get_mut(key), value) {
+                (Some(toml::Value::Table(shared)), toml::Value::Table(own)) => {
+                    shared.extend(own.iter().map(|(k, v)| (k.clone(), v.clone())));
+                }
+                _ => {
+                    all.insert(key.clone(), value.clone());
+                }
+            }
+        }
+        all.insert("name".into(), format!("{}-{}", method.folder(), part.name).into());
+        all.insert("seed".into(), i64::try_from(seed).unwrap_or(i64::MAX).into());
+        toml::to_string(&all).map_err(|e| StudyError::Toml(e.to_string()))
+    }
+
+    /// Makes sure that a method's configurations can be used, and that its models make rows of one table.
+    fn check(&self, method: &Method) -> Result<(), StudyError> {
+        let mut known: HashMap<&str, Vec<String>> = HashMap::new();
+        for part in &method.parts {
+            let own = self.parsed(method, part)?.tasks.into_iter().map(|t| t.data);
+            let old = part.add_to.as_deref().and_then(|old| known.get(old)).cloned().unwrap_or_default();
+            known.insert(&part.name, old.into_iter().chain(own).collect());
+        }
+        let (mut tasks, mut levels) = (HashSet::new(), HashSet::new());
+        for part in method.last() {
+            let config = self.parsed(method, part)?;
+            let split = config.split().map_err(|error| self.config_error(method, part, error))?;
+            levels.insert(split.units());
+            for task in &known[&part.name[..]] {
+                if !tasks.insert(task) {
+                    return Err(method.error(format!("two of its models know {task}")));
+                }
+            }
+        }
+        if levels.len() > 1 {
+            return Err(method.error("its models have different numbers of units".into()));
+        }
+        let fits = |row: &Vec<f64>| row.len() == tasks.len();
+        if !method.paper.is_empty()
+            && !(levels.contains(&method.paper.len()) && method.paper.iter().all(fits))
+        {
+            let reason =
+                format!("its figures of the paper need a row for each level, each of {} tasks", tasks.len());
+            return Err(method.error(reason));
+        }
+        Ok(())
+    }
+
+    fn config_error(&self, method: &Method, part: &Part, error: ConfigError) -> StudyError {
+        StudyError::Config { method: method.name.clone(), run: part.name.clone(), error }
+    }
+
+    fn parsed(&self, method: &Method, part: &Part) -> Result<Config, StudyError> {
+        let text = self.configuration(method, part, 1)?;
+        Config::parse(&text).map_err(|error| self.config_error(method, part, error))
+    }
+}
+
+impl Method {
+    /// The name of its folder.
+    pub fn folder(&self) -> String {
+        let plain = self.name.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), " ");
+        plain.split_whitespace().collect::<Vec<_>>().join("-")
+    }
+
+    /// The runs that make its models: those with which no other goes on.
+    pub fn last(&self) -> impl Iterator<Item = &Part> {
+        let used = |name: &String| {
+            self.parts.iter().any(|p| p.add_to.as_ref() == Some(name) || p.from.as_ref() == Some(name))
+        };
+        self.parts.iter().filter(move |p| !used(&p.name))
+    }
+
+    fn error(&self, reason: String) -> StudyError {
+        StudyError::Method { method: self.name.clone(), reason }
+    }
+
+    fn check(&self) -> Result<(), StudyError> {
+        if self.folder().is_empty() {
+            return Err(self.error("its name needs a letter or a digit".into()));
+        }
+        if self.parts.is_empty() {
+            return Err(self.error("it needs a run".into()));
+        }
+        let mut earlier = HashSet::new();
+        for part in &self.parts {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if part.name.is_empty() || !part.name.chars().all(plain) {
+                let reason = format!("run \"{}\": expected a name of letters, digits, - and _", part.name);
+                return Err(self.error(reason));
+            }
+            for other in part.from.iter().chain(&part.add_to) {
+                if !earlier.contains(other) {
+                    let reason =
+                        format!("run \"{}\" goes on from \"{other}\", which is no earlier run", part.name);
+                    return Err(self.error(reason));
+                }
+            }
+            if part.from.is_some() && part.add_to.is_some() {
+                let reason = format!("run \"{}\" has both from and add_to: give one", part.name);
+                return Err(self.error(reason));
+            }
+            if !earlier.insert(part.name.clone()) {
+                return Err(self.error(format!("two runs are called \"{}\"", part.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+title = "test"
+[config]
+backbone = "wrn-8-1"
+units = 2
+[config.training]
+epochs = 2
+rate = 0.1
+[[method]]
+name = "DVN, twice"
+source = "eq. 6"
+paper = [[1, 2], [3, 4]]
+[[method.run]]
+name = "first"
+config = { task = [{ data = "cifar10" }] }
+[[method.run]]
+name = "second"
+add_to = "first"
+config = { task = [{ data = "cifar100" }], training = { rate = 0.01 } }
+"#;
+
+    #[test]
+    fn a_runs_configuration_is_the_shared_one_with_its_own_keys() {
+        let study = Study::parse(GOOD).unwrap();
+        let method = &study.methods[0];
+        assert_eq!(method.folder(), "dvn-twice");
+        let of = |part: usize, seed| {
+            Config::parse(&study.configuration(method, &method.parts[part], seed).unwrap()).unwrap()
+        };
+        let (first, second) = (of(0, 1), of(1, 7));
+        assert_eq!((&first.name[..], first.seed, first.training.rate), ("dvn-twice-first", 1, 0.1));
+        assert_eq!((&second.name[..], second.seed, second.training.rate), ("dvn-twice-second", 7, 0.01));
+        assert_eq!((second.training.epochs, &second.tasks[0].data[..]), (2.0, "cifar100"));
+        let last: Vec<&str> = method.last().map(|part| &part.name[..]).collect();
+        assert_eq!(last, ["second"]);
+    }
+
+    #[test]
+    fn what_cannot_be_run_or_compared_is_refused() {
+        let again = "[[method]]\nname = \"dvn - TWICE\"\nsource = \"\"\n[[method.run]]\nname = \"a\"\n\
+                     config = { task = [{ data = \"cifar10\" }] }\n";
+        for (from, to, expected) in [
+            ("add_to = \"first\"", "add_to = \"last\"", "which is no earlier run"),
+            ("add_to = \"first\"", "add_to = \"first\"\nfrom = \"first\"", "both from and add_to"),
+            ("name = \"second\"", "name = \"first\"", "two runs are called \"first\""),
+            ("name = \"second\"", "name = \"../second\"", "expected a name of letters"),
+            ("\"DVN, twice\"", "\"?\"", "needs a letter or a digit"),
+            ("data = \"cifar100\"", "data = \"cifar10\"", "two of its models know cifar10"),
+            ("[[1, 2], [3, 4]]", "[[1, 2]]", "a row for each level"),
+            ("[[1, 2], [3, 4]]", "[[1, 2], [3]]", "each of 2 tasks"),
+            ("rate = 0.01", "rate = -1", "run \"second\": training.rate is -1"),
+            ("rate = 0.01", "rates = 1", "did you mean `rate`?"),
+            ("units = 2", "units = 0", "unit"),
+            ("source", "sauce", "sauce"),
+            ("title = \"test\"", "", "title"),
+            ("[[method]]\n", &format!("{again}[[method]]\n"), "is another method's too"),
+        ] {
+            let error = Study::parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{to}: {error}");
+        }
+        let empty = "title = \"\"\nmethod = []\n[config]";
+        assert!(Study::parse(empty).unwrap_err().to_string().contains("needs a method"));
+    }
+
+    /// The paper's J1 by one command is the configuration of J1.
+    #[test]
+    fn the_shipped_studies_can_be_run() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = |name: &str| Study::read(&folder.join("scenarios").join(name)).unwrap();
+        for entry in std::fs::read_dir(folder.join("scenarios")).unwrap() {
+            read(entry.unwrap().file_name().to_str().unwrap());
+        }
+        let j1 = read("j1.toml");
+        let method = |name: &str| j1.methods.iter().find(|m| m.name == name).unwrap();
+        let (dvn, single) = (method("DVN"), method("A network for each task"));
+        let text = j1.configuration(dvn, &dvn.parts[0], 1).unwrap();
+        let (config, _) = Config::read(&folder.join("configs/j1.toml")).unwrap();
+        assert_eq!(Config { name: config.name.clone(), ..Config::parse(&text).unwrap() }, config);
+        for (task, paper) in crate::plot::paper::J1.iter().enumerate() {
+            let of = |method: &Method| method.paper.iter().map(|row| row[task]).collect::<Vec<_>>();
+            assert_eq!(of(dvn), paper.dvn.map(|(_, percent)| percent));
+            assert_eq!(of(single), [paper.baseline.1]);
+        }
+    }
+}

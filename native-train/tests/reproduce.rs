@@ -1,0 +1,126 @@
+//! Studies as a whole: what was done is not done again, and the report says what the models say.
+
+use candle_core::Device;
+use dvn::folder::ModelFolder;
+use native_train::reproduce::{Settings, Study, Summary, reproduce};
+use std::cell::Cell;
+use std::path::Path;
+
+const STUDY: &str = r#"
+title = "A test"
+note = "Nothing is learned."
+[config]
+backbone = "wrn-8-1"
+units = 2
+[config.training]
+epochs = 0.064
+batch = 8
+rate = 0.05
+evaluations = 0
+[[method]]
+name = "DVN"
+source = "eq. 6"
+paper = [[94.6, 75.0], [95.1, 77.3]]
+[[method.run]]
+name = "first"
+config = { task = [{ data = "sample-cifar10" }] }
+[[method.run]]
+name = "second"
+add_to = "first"
+config = { task = [{ data = "sample-cifar100" }], training = { rate = 0.01 } }
+[[method]]
+name = "A network for each task"
+source = "nothing is shared"
+[[method.run]]
+name = "first"
+config = { units = 1, task = [{ data = "sample-cifar10" }] }
+[[method.run]]
+name = "second"
+config = { units = 1, task = [{ data = "sample-cifar100" }] }
+"#;
+
+fn run(study: &str, out: &Path, seeds: u64, stop: impl Fn() -> bool) -> anyhow::Result<Option<Summary>> {
+    let settings = Settings {
+        command: "dvn-train reproduce test.toml".into(),
+        data: Path::new("unused"),
+        out,
+        device: Device::Cpu,
+        seeds,
+    };
+    reproduce(&Study::parse(study)?, &settings, stop)
+}
+
+/// Percent by level of a task of a run's model.
+fn percent(out: &Path, run: &str, task: usize) -> Vec<f64> {
+    let model = ModelFolder::open(&out.join(run)).unwrap();
+    model.manifest().tasks[task].levels.iter().map(|l| l.accuracy.unwrap().percent).collect()
+}
+
+#[test]
+fn an_interrupted_study_goes_on_and_reports_what_its_models_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let [straight, broken] = ["straight", "broken"].map(|name| folder.path().join(name));
+    let summary = run(STUDY, &straight, 2, || false).unwrap().unwrap();
+    let steps = Cell::new(0);
+    let third_run = || {
+        steps.set(steps.get() + 1);
+        steps.get() == 50
+    };
+    assert!(run(STUDY, &broken, 1, third_run).unwrap().is_none());
+    assert_eq!(steps.get(), 50, "of 20 steps each");
+    let one = run(STUDY, &broken, 1, || false).unwrap().unwrap();
+    assert!(!one.markdown().contains("confidence"), "one seed tells no spread");
+    let again = run(STUDY, &broken, 2, || false).unwrap().unwrap();
+    run(STUDY, &broken, 2, || panic!("everything was done")).unwrap();
+
+    let accuracies = |s: &Summary| s.rows.iter().map(|r| r.accuracies.clone()).collect::<Vec<_>>();
+    assert_eq!(accuracies(&again), accuracies(&summary));
+    let rows: Vec<(&str, Option<&str>, usize)> =
+        summary.rows.iter().map(|r| (&r.method[..], r.after.as_deref(), r.level)).collect();
+    let single = "A network for each task";
+    assert_eq!(
+        rows,
+        [
+            ("DVN", Some("first"), 1),
+            ("DVN", Some("first"), 2),
+            ("DVN", None, 1),
+            ("DVN", None, 2),
+            (single, None, 1)
+        ]
+    );
+    for (row, run, tasks) in [
+        (0, "dvn/seed-%/first", 1),
+        (2, "dvn/seed-%/second", 2),
+        (4, "a-network-for-each-task/seed-%/first", 1),
+    ] {
+        for task in 0..tasks {
+            for seed in 1..=2 {
+                let percent = percent(&straight, &run.replace('%', &seed.to_string()), task);
+                for (level, percent) in percent.iter().enumerate() {
+                    assert_eq!(summary.rows[row + level].accuracies[task][seed - 1], *percent);
+                }
+            }
+        }
+    }
+    assert_eq!(summary.rows[0].accuracies[1], [0.0; 0], "not known yet");
+    let (first, second) = (&summary.rows[3], &summary.rows[4]);
+    let size = |run: &str| ModelFolder::open(&straight.join(run)).unwrap().network().total_parameters();
+    assert_eq!(first.parameters_of_all, size("dvn/seed-1/second"));
+    let singles = ["first", "second"].map(|run| size(&format!("a-network-for-each-task/seed-1/{run}")));
+    assert_eq!(second.parameters_of_all, singles[0] + singles[1]);
+    assert_eq!(second.parameters, singles);
+
+    let text = summary.markdown();
+    assert!(text.contains("test images: 500 of CIFAR-10, sample, 500 of CIFAR-100, sample"), "{text}");
+    assert!(text.contains("(95.1)") && text.contains("(77.3)"), "{text}");
+}
+
+#[test]
+fn runs_of_another_study_are_refused() {
+    let out = tempfile::tempdir().unwrap();
+    run(STUDY, out.path(), 1, || false).unwrap();
+    let other = STUDY.replace("rate = 0.05", "rate = 0.06");
+    let error = run(&other, out.path(), 1, || false).unwrap_err();
+    let (error, folder) = (format!("{error:#}"), out.path().join("dvn/seed-1/first"));
+    assert!(error.contains("another configuration") && error.contains(folder.to_str().unwrap()), "{error}");
+}
