@@ -226,6 +226,19 @@ impl Config {
     /// # Errors
     /// If backbone, units, orders and tasks do not fit together.
     pub fn network(&self, known: Vec<TaskSpec>, sets: &[&Dataset]) -> Result<Network, ConfigError> {
+        self.network_for(known, sets.iter().map(|set| (set.classes.len(), set.size)))
+    }
+
+    /// The network of tasks that are known already, if any, and of the configuration's, which have so many classes and images
+    /// of such a side each.
+    ///
+    /// # Errors
+    /// As [`Config::network`].
+    pub fn network_for(
+        &self,
+        known: Vec<TaskSpec>,
+        sets: impl IntoIterator<Item = (usize, usize)>,
+    ) -> Result<Network, ConfigError> {
         let backbone: Backbone = self.backbone.parse()?;
         let split = self.split()?;
         let rule = if self.tasks.iter().any(|t| t.order.is_none()) {
@@ -234,13 +247,13 @@ impl Config {
             vec![Vec::new(); self.tasks.len()]
         };
         let mut tasks = known;
-        for (t, ((task, rule), set)) in self.tasks.iter().zip(rule).zip(sets).enumerate() {
+        for (t, ((task, rule), (classes, input_size))) in self.tasks.iter().zip(rule).zip(sets).enumerate() {
             let given = task.order.as_ref().map(|numbers| {
                 let units: Option<Vec<Unit>> = numbers.iter().map(|&n| Unit::from_number(n)).collect();
                 units.ok_or_else(|| ConfigError::Order { task: t + 1, found: numbers.clone() })
             });
             let order = given.transpose()?.unwrap_or(rule);
-            tasks.push(TaskSpec { classes: set.classes.len(), input_size: set.size, order });
+            tasks.push(TaskSpec { classes, input_size, order });
         }
         Ok(Network::new(backbone, split, tasks)?)
     }

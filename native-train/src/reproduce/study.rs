@@ -1,6 +1,7 @@
 //! What a study's file (TOML) says.
 
 use crate::config::{Config, ConfigError};
+use dvn::Network;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -50,6 +51,13 @@ pub struct Part {
     /// What its configuration has in place of the shared one's; of `training`, key by key.
     #[serde(default)]
     pub config: toml::Table,
+}
+
+/// What a run's model will be.
+struct Known {
+    /// Its tasks' data sets.
+    tasks: Vec<String>,
+    network: Network,
 }
 
 /// A study that cannot be used.
@@ -144,20 +152,18 @@ impl Study {
         toml::to_string(&all).map_err(|e| StudyError::Toml(e.to_string()))
     }
 
-    /// Makes sure that a method's configurations can be used, and that its models make rows of one table.
+    /// Makes sure that a method's runs can be trained one after the other, and that its models make rows of one table.
     fn check(&self, method: &Method) -> Result<(), StudyError> {
-        let mut known: HashMap<&str, Vec<String>> = HashMap::new();
+        let mut known: HashMap<&str, Known> = HashMap::new();
         for part in &method.parts {
-            let own = self.parsed(method, part)?.tasks.into_iter().map(|t| t.data);
-            let old = part.add_to.as_deref().and_then(|old| known.get(old)).cloned().unwrap_or_default();
-            known.insert(&part.name, old.into_iter().chain(own).collect());
+            let start = part.from.as_deref().or(part.add_to.as_deref()).and_then(|run| known.get(run));
+            known.insert(&part.name, self.model(method, part, start)?);
         }
         let (mut tasks, mut levels) = (HashSet::new(), HashSet::new());
         for part in method.last() {
-            let config = self.parsed(method, part)?;
-            let split = config.split().map_err(|error| self.config_error(method, part, error))?;
-            levels.insert(split.units());
-            for task in &known[&part.name[..]] {
+            let model = &known[&part.name[..]];
+            levels.insert(model.network.levels());
+            for task in &model.tasks {
                 if !tasks.insert(task) {
                     return Err(method.error(format!("two of its models know {task}")));
                 }
@@ -175,6 +181,33 @@ impl Study {
             return Err(method.error(reason));
         }
         Ok(())
+    }
+
+    /// What a run makes of the model of the run that it goes on from, if any. What data sets hold is not known yet: where they do
+    /// not fit, the run says so.
+    fn model(&self, method: &Method, part: &Part, start: Option<&Known>) -> Result<Known, StudyError> {
+        let config = self.parsed(method, part)?;
+        let run = &part.name;
+        let kept = start.filter(|_| part.add_to.is_some());
+        if kept.is_some() && config.tasks.len() != 1 {
+            let found = config.tasks.len();
+            return Err(method.error(format!("run \"{run}\" adds {found} tasks to a model: expected one")));
+        }
+        let shared = |network: &Network| (network.backbone().to_string(), network.split().clone());
+        if let Some(start) = start
+            && config.split().is_ok_and(|split| (config.backbone.clone(), split) != shared(&start.network))
+        {
+            let reason =
+                format!("run \"{run}\" has another backbone or other units than the one it goes on from");
+            return Err(method.error(reason));
+        }
+        let specs = kept.map_or(Vec::new(), |kept| kept.network.tasks().to_vec());
+        let shapes = config.tasks.iter().map(|_| (2, 32));
+        let network =
+            config.network_for(specs, shapes).map_err(|error| self.config_error(method, part, error))?;
+        let mut tasks = kept.map_or(Vec::new(), |kept| kept.tasks.clone());
+        tasks.extend(config.tasks.into_iter().map(|t| t.data));
+        Ok(Known { tasks, network })
     }
 
     fn config_error(&self, method: &Method, part: &Part, error: ConfigError) -> StudyError {
@@ -296,6 +329,10 @@ config = { task = [{ data = "cifar100" }], training = { rate = 0.01 } }
             ("rate = 0.01", "rate = -1", "run \"second\": training.rate is -1"),
             ("rate = 0.01", "rates = 1", "did you mean `rate`?"),
             ("units = 2", "units = 0", "unit"),
+            ("wrn-8-1", "wrn-9-1", "run \"first\": "),
+            ("rate = 0.01 }", "rate = 0.01 }, units = 1", "has another backbone or other units"),
+            ("[{ data = \"cifar100\" }]", "[{ data = \"a\" }, { data = \"b\" }]", "adds 2 tasks to a model"),
+            ("[{ data = \"cifar100\" }]", "[{ data = \"a\", order = [1, 1] }]", "run \"second\": "),
             ("source", "sauce", "sauce"),
             ("title = \"test\"", "", "title"),
             ("[[method]]\n", &format!("{again}[[method]]\n"), "is another method's too"),
