@@ -119,6 +119,7 @@ test("the slider goes through the best combinations, and the union of their bloc
   const mixed = expected.find(({ levels }) => new Set(levels).size > 1);
   await page.locator(".tick").nth(expected.indexOf(mixed)).click();
   await answers(mixed.levels);
+  await resident(page, blocks(mixed.levels).size);
   const files = mixed.levels.flatMap((chosen, task) => [
     `stem-${task + 1}.safetensors`,
     `level-${task + 1}-${chosen}.safetensors`,
