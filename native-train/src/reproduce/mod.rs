@@ -1,8 +1,10 @@
 //! Studies: the paper's scenarios with the methods that it compares, every method under the same code and with several seeds.
 
+mod picture;
 mod statistics;
 pub mod study;
 pub mod summary;
+mod tables;
 
 pub use study::Study;
 pub use summary::Summary;
