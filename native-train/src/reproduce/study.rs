@@ -172,10 +172,9 @@ impl Study {
         if levels.len() > 1 {
             return Err(method.error("its models have different numbers of units".into()));
         }
-        let fits = |row: &Vec<f64>| row.len() == tasks.len();
-        if !method.paper.is_empty()
-            && !(levels.contains(&method.paper.len()) && method.paper.iter().all(fits))
-        {
+        let wide = method.paper.iter().all(|row| row.len() == tasks.len());
+        let long = method.paper.is_empty() || levels.contains(&method.paper.len());
+        if !(wide && long) {
             let reason =
                 format!("its figures of the paper need a row for each level, each of {} tasks", tasks.len());
             return Err(method.error(reason));
