@@ -149,9 +149,12 @@ fn windows(from: usize, to: usize) -> Vec<Window> {
 /// Where `out` is not as long as `rgb`.
 pub fn normalise(rgb: &[u8], mean: &[f32; 3], std: &[f32; 3], out: &mut [f32]) {
     assert_eq!(rgb.len(), out.len(), "one number a byte");
+    // A byte has few values and a picture many bytes: two divisions for each of the former.
+    let number = |c: usize, byte: usize| (byte as f32 / 255.0 - mean[c]) / std[c];
+    let tables: [[f32; 256]; 3] = std::array::from_fn(|c| std::array::from_fn(|byte| number(c, byte)));
     for (pixel, out) in rgb.chunks_exact(3).zip(out.chunks_exact_mut(3)) {
         for c in 0..3 {
-            out[c] = (f32::from(pixel[c]) / 255.0 - mean[c]) / std[c];
+            out[c] = tables[c][usize::from(pixel[c])];
         }
     }
 }

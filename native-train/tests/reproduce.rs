@@ -31,12 +31,13 @@ config = { task = [{ data = "sample-cifar100" }], training = { rate = 0.01 } }
 [[method]]
 name = "A network for each task"
 source = "nothing is shared"
-[[method.run]]
-name = "first"
-config = { units = 1, task = [{ data = "sample-cifar10" }] }
+paper = [[76.4, 94.8]]
 [[method.run]]
 name = "second"
 config = { units = 1, task = [{ data = "sample-cifar100" }] }
+[[method.run]]
+name = "first"
+config = { units = 1, task = [{ data = "sample-cifar10" }] }
 "#;
 
 fn run(study: &str, out: &Path, seeds: u64, stop: impl Fn() -> bool) -> anyhow::Result<Option<Summary>> {
@@ -110,6 +111,13 @@ fn an_interrupted_study_goes_on_and_reports_what_its_models_say() {
     assert_eq!(second.parameters_of_all, singles[0] + singles[1]);
     assert_eq!(second.parameters, singles);
 
+    assert_eq!(first.paper, [Some(95.1), Some(77.3)]);
+    assert_eq!(
+        second.paper,
+        [Some(94.8), Some(76.4)],
+        "each by its task, in whatever order the method has them"
+    );
+    assert_eq!(summary.rows[0].paper, [None, None], "the paper's are those of the method's last models");
     let text = summary.markdown();
     assert!(text.contains("test images: 500 of CIFAR-10, sample, 500 of CIFAR-100, sample"), "{text}");
     assert!(text.contains("(95.1)") && text.contains("(77.3)"), "{text}");

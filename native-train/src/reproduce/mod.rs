@@ -47,6 +47,7 @@ pub fn reproduce(
     settings: &Settings,
     stop: impl Fn() -> bool,
 ) -> anyhow::Result<Option<Summary>> {
+    ensure!(settings.seeds > 0, "a study needs a seed");
     let each_seed: usize = study.methods.iter().map(|m| m.parts.len()).sum();
     let all = each_seed * settings.seeds as usize;
     let mut count = 0;

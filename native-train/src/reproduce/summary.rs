@@ -8,7 +8,9 @@ use crate::train::Output;
 use crate::train::metrics::{Line, Metrics};
 use anyhow::Context;
 use dvn::folder::ModelFolder;
+use dvn::manifest::{self, Accuracy};
 use serde::Serialize;
+use std::path::Path;
 
 /// All methods of a study, measured.
 #[derive(Clone, Debug, Serialize)]
@@ -59,40 +61,43 @@ pub struct Row {
     pub accuracies: Vec<Vec<f64>>,
     /// The paper's, by task, where it has them.
     pub paper: Vec<Option<f64>>,
-    /// Mean seconds that training the models took, with the runs that they go on from.
+    /// Mean seconds that training took, with the runs that the models go on from.
     pub seconds: f64,
 }
 
-/// A model of a method, for one seed.
+/// The model of one run, for one seed.
 struct Model {
-    names: Vec<String>,
-    /// By task, then level - 1: parameters; percent and images.
-    levels: Vec<Vec<(u64, f64, u64)>>,
-    all: u64,
+    /// Names and levels of its tasks.
+    tasks: Vec<(String, Vec<Level>)>,
+    /// All of its parameters.
+    parameters: u64,
     seconds: f64,
 }
 
+struct Level {
+    parameters: u64,
+    accuracy: Accuracy,
+}
+
 impl Model {
-    fn read(study: &Settings, method: &Method, seed: u64, part: &Part) -> anyhow::Result<Model> {
-        let path = folder(study.out, method, seed, part);
-        let model = ModelFolder::open(&path)?;
-        let level = |l: &dvn::manifest::Level| {
-            let measured = l.accuracy.map_or((f64::NAN, 0), |a| (a.percent, a.images));
-            (l.parameters, measured.0, measured.1)
-        };
-        let tasks = &model.manifest().tasks;
-        let metrics = Output::training_of(&path).join("metrics.jsonl");
+    fn read(path: &Path) -> anyhow::Result<Model> {
+        let model = ModelFolder::open(path)?;
+        let mut tasks = Vec::new();
+        for task in &model.manifest().tasks {
+            let measured = |l: &manifest::Level| {
+                let missing =
+                    || format!("{}: level {} of {} was not measured", path.display(), l.level, task.name);
+                Ok(Level { parameters: l.parameters, accuracy: l.accuracy.with_context(missing)? })
+            };
+            tasks.push((task.name.clone(), task.levels.iter().map(measured).collect::<anyhow::Result<_>>()?));
+        }
+        let metrics = Output::training_of(path).join("metrics.jsonl");
         let lines = Metrics::read(&metrics).with_context(|| metrics.display().to_string())?;
         let seconds = lines.iter().rev().find_map(|line| match line {
             Line::Step(line) => Some(line.seconds),
             Line::Evaluation { .. } => None,
         });
-        Ok(Model {
-            names: tasks.iter().map(|t| t.name.clone()).collect(),
-            levels: tasks.iter().map(|t| t.levels.iter().map(level).collect()).collect(),
-            all: model.network().total_parameters(),
-            seconds: seconds.unwrap_or(0.0),
-        })
+        Ok(Model { tasks, parameters: model.network().total_parameters(), seconds: seconds.unwrap_or(0.0) })
     }
 }
 
@@ -112,12 +117,26 @@ impl Summary {
             rows: Vec::new(),
         };
         for method in &study.methods {
-            let last: Vec<&Part> = method.last().collect();
-            let before = method.parts.iter().filter(|part| !last.iter().any(|l| l.name == part.name));
-            for part in before {
-                summary.add(settings, method, &[part], Some(&part.name))?;
+            // By run, then seed.
+            let mut models: Vec<Vec<Model>> = Vec::new();
+            for part in &method.parts {
+                let read = |seed| Model::read(&folder(settings.out, method, seed, part));
+                models.push((1..=settings.seeds).map(read).collect::<Result<_, _>>()?);
             }
-            summary.add(settings, method, &last, None)?;
+            let last: Vec<&str> = method.last().map(|part| &part.name[..]).collect();
+            let (last, before): (Vec<_>, Vec<_>) =
+                method.parts.iter().zip(&models).partition(|(part, _)| last.contains(&&part.name[..]));
+            for (part, models) in before {
+                let rows = summary.rows_of(method, &[models])?;
+                let alone = |row| Row { after: Some(part.name.clone()), paper: Vec::new(), ..row };
+                summary.rows.extend(rows.into_iter().map(alone));
+            }
+            let last: Vec<&Vec<Model>> = last.into_iter().map(|(_, models)| models).collect();
+            let rows = summary.rows_of(method, &last)?;
+            // What the models go on from is part of what it took to train them.
+            let seconds = models.iter().flatten().map(|model| model.seconds).sum::<f64>();
+            let whole = |row| Row { seconds: seconds / settings.seeds as f64, ..row };
+            summary.rows.extend(rows.into_iter().map(whole));
         }
         for row in &mut summary.rows {
             row.parameters.resize(summary.tasks.len(), 0);
@@ -127,53 +146,41 @@ impl Summary {
         Ok(summary)
     }
 
-    /// Adds the rows of some models of a method.
-    fn add(
-        &mut self,
-        settings: &Settings,
-        method: &Method,
-        parts: &[&Part],
-        after: Option<&str>,
-    ) -> anyhow::Result<()> {
+    /// A row for each level of some models of a method, which are given by run, then seed.
+    fn rows_of(&mut self, method: &Method, models: &[&Vec<Model>]) -> anyhow::Result<Vec<Row>> {
         let mut rows: Vec<Row> = Vec::new();
-        let mut seconds = 0.0;
-        for seed in 1..=settings.seeds {
-            // Training those with which the models go on is part of training them.
-            let trained = method.parts.iter().filter(|p| match after {
-                Some(after) => p.name == after,
-                None => true,
-            });
-            for part in trained {
-                seconds += Model::read(settings, method, seed, part)?.seconds;
-            }
-            for part in parts {
-                let model = Model::read(settings, method, seed, part)?;
-                for (name, levels) in model.names.iter().zip(&model.levels) {
-                    let task = self.task(name, levels.first().map_or(0, |l| l.2));
-                    for (i, &(parameters, percent, _)) in levels.iter().enumerate() {
-                        if rows.len() <= i {
-                            rows.push(Row::new(method, after, i + 1, levels.len()));
-                        }
-                        let row = &mut rows[i];
-                        row.parameters.resize(self.tasks.len(), 0);
-                        row.accuracies.resize(self.tasks.len(), Vec::new());
-                        row.parameters[task] = parameters;
-                        row.accuracies[task].push(percent);
+        // Of the models' tasks, in their order, which is that of the method's figures of the paper.
+        let mut places = Vec::new();
+        for seeds in models {
+            let first = seeds.first().context("a study needs a seed")?;
+            for (t, (name, levels)) in first.tasks.iter().enumerate() {
+                let place = self.task(name, levels.first().map_or(0, |l| l.accuracy.images));
+                places.push(place);
+                for (i, level) in levels.iter().enumerate() {
+                    if rows.len() <= i {
+                        rows.push(Row::new(method, i + 1, levels.len()));
                     }
-                }
-                if seed == 1 {
-                    rows.iter_mut().for_each(|row| row.parameters_of_all += model.all);
+                    let row = &mut rows[i];
+                    row.parameters.resize(self.tasks.len(), 0);
+                    row.accuracies.resize(self.tasks.len(), Vec::new());
+                    row.parameters[place] = level.parameters;
+                    let of_seed = |model: &Model| Some(model.tasks.get(t)?.1.get(i)?.accuracy.percent);
+                    let percent: Option<Vec<f64>> = seeds.iter().map(of_seed).collect();
+                    row.accuracies[place] =
+                        percent.context("the seeds' models have different tasks or levels")?;
                 }
             }
-        }
-        for (i, row) in rows.iter_mut().enumerate() {
-            row.seconds = seconds / settings.seeds as f64;
-            if let (None, Some(paper)) = (after, method.paper.get(i)) {
-                row.paper = paper.iter().copied().map(Some).collect();
+            let seconds = seeds.iter().map(|model| model.seconds).sum::<f64>() / seeds.len() as f64;
+            for row in &mut rows {
+                row.parameters_of_all += first.parameters;
+                row.seconds += seconds;
             }
         }
-        self.rows.extend(rows);
-        Ok(())
+        for (row, paper) in rows.iter_mut().zip(&method.paper) {
+            row.paper.resize(self.tasks.len(), None);
+            places.iter().zip(paper).for_each(|(&place, &percent)| row.paper[place] = Some(percent));
+        }
+        Ok(rows)
     }
 
     /// The place of a task, which is new if its name is.
@@ -198,11 +205,11 @@ impl Summary {
 }
 
 impl Row {
-    fn new(method: &Method, after: Option<&str>, level: usize, levels: usize) -> Row {
+    fn new(method: &Method, level: usize, levels: usize) -> Row {
         Row {
             method: method.name.clone(),
             source: method.source.clone(),
-            after: after.map(str::to_owned),
+            after: None,
             level,
             levels,
             parameters: Vec::new(),

@@ -13,14 +13,16 @@ impl Summary {
             text += &format!("{}\n\n", self.note);
         }
         text += &format!("    {}\n\n", self.command);
+        let papers = self.rows.iter().flat_map(|r| &r.paper).any(Option::is_some);
         let _ = writeln!(
             text,
-            "dvn-train {}; {}. Test accuracy in percent, mean over {} and standard deviation; the paper's in brackets.\n\
+            "dvn-train {}; {}. Test accuracy in percent, mean over {} and standard deviation{}.\n\
              Parameters (millions): all that a level of one task needs, of the task that needs most; and all that the method \
              keeps.\n",
             self.version,
             self.images(),
             self.of_seeds(),
+            if papers { "; the paper's in brackets" } else { "" },
         );
         let titles: Vec<String> = self.tasks.iter().map(|t| config::title(&t.name)).collect();
         text += &line(
@@ -44,13 +46,14 @@ impl Summary {
         if let Some(differences) = self.differences(&titles) {
             text += &differences;
         }
-        text += "\n![accuracy against parameters](report.svg)\n\nSources: ";
+        text += "\n![accuracy against parameters](report.svg)\n\nWhere the methods come from:\n\n";
         let mut sources: Vec<(&str, &str)> =
             self.rows.iter().map(|r| (&r.method[..], &r.source[..])).collect();
         sources.dedup();
-        let sources: Vec<String> =
-            sources.iter().map(|(method, source)| format!("{method}: {source}")).collect();
-        text + &sources.join("; ") + ".\n"
+        for (method, source) in sources {
+            text += &format!("- {method}: {source}\n");
+        }
+        text
     }
 
     /// Every row against the first method's last level, paired over seeds; nothing of a single seed.
@@ -156,7 +159,7 @@ mod tests {
             "| A | 1 of 1 | 1.23 | 7.40 | 60.0 ± 10.0 (94.6) | 21.0 ± 1.0 | 1.5 |",
             "| B | 1 of 1 | 1.23 | 7.40 | 62.3 ± 11.5 | 22.0 ± 1.0 | 1.5 |",
             "| B | 1 of 1 | +2.3 ± 3.8 ~ | +1.0 ± 0.0 |",
-            "Sources: A: source of A; B: source of B.",
+            "- A: source of A\n- B: source of B\n",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }
