@@ -1,6 +1,6 @@
 //! What a study found: a table in the manner of the paper's, with means and spreads over seeds.
 
-use super::study::{Method, Part, Study};
+use super::study::{Method, Study};
 use super::{Settings, folder};
 use crate::config;
 use crate::report::thousands;
