@@ -119,7 +119,7 @@ fn an_interrupted_study_goes_on_and_reports_what_its_models_say() {
     );
     assert_eq!(summary.rows[0].paper, [None, None], "the paper's are those of the method's last models");
     let text = summary.markdown();
-    assert!(text.contains("test images: 500 of CIFAR-10, sample, 500 of CIFAR-100, sample"), "{text}");
+    assert!(text.contains("test images: 500 of CIFAR-10, sample; 500 of CIFAR-100, sample"), "{text}");
     assert!(text.contains("(95.1)") && text.contains("(77.3)"), "{text}");
 }
 

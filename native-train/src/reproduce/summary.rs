@@ -200,7 +200,7 @@ impl Summary {
     /// For people.
     pub(super) fn images(&self) -> String {
         let about = |t: &Task| format!("{} of {}", thousands(t.images), config::title(&t.name));
-        format!("test images: {}", self.tasks.iter().map(about).collect::<Vec<_>>().join(", "))
+        format!("test images: {}", self.tasks.iter().map(about).collect::<Vec<_>>().join("; "))
     }
 }
 
