@@ -104,7 +104,7 @@ fn is_done(out: &Path, text: &str) -> anyhow::Result<bool> {
         out.display()
     );
     // A model that cannot be read is better known before the other runs than after them.
-    ModelFolder::open(out)?;
+    ModelFolder::open(out).with_context(|| out.display().to_string())?;
     Ok(true)
 }
 
