@@ -191,12 +191,7 @@ fn train(args: &Args, team: &Arc<Team>) -> anyhow::Result<ExitCode> {
     let stop = asked_to_stop(leads)?;
     let device = args.device.device()?;
     let (data, team) = (args.data.as_path(), team.clone());
-    let start = match (checkpoint, &args.from, &args.add_to) {
-        (Some(checkpoint), ..) => Start::Checkpoint(Box::new(checkpoint)),
-        (None, Some(model), _) => Start::From(model),
-        (None, None, Some(model)) => Start::AddTo(model),
-        (None, None, None) => Start::Fresh,
-    };
+    let start = Start::first_of(checkpoint, args.from.as_deref(), args.add_to.as_deref());
     let setup = Setup { config, text, command: command(), data, out: &out, device, start, team };
     let mut run = Run::new(setup)?;
     let stop = |_| stop.load(Ordering::Relaxed);

@@ -46,16 +46,7 @@ impl Accuracy<'_> {
         let levels = if ours.len() == 1 { "level 1".into() } else { format!("levels 1 to {}", ours.len()) };
         let key = format!("DVN, this run: {} ({levels})", accuracies.join(", "));
         series.push(Series { style: OURS, points: ours, key: Some(key) });
-        let all = || series.iter().flat_map(|s| &s.points);
-        let largest = all().map(|p| p.0).fold(0.0, f64::max);
-        Panel {
-            title: task.title.clone(),
-            x_label: "parameters kept for inference, all counted (millions)".into(),
-            y_label: "test accuracy (%)".into(),
-            x: 0.0..(1.1 * largest).max(1e-3),
-            y: figure::around(all().map(|p| p.1), 0.0..100.0),
-            series,
-        }
+        Panel::of_accuracies(&task.title, series)
     }
 }
 

@@ -151,6 +151,20 @@ fn entry(root: &Area, (x, y): (u32, u32), style: Style, label: &str) -> Result<(
 }
 
 impl Panel {
+    /// Test accuracy in percent against millions of parameters.
+    pub fn of_accuracies(title: &str, series: Vec<Series>) -> Panel {
+        let all = || series.iter().flat_map(|s| &s.points);
+        let largest = all().map(|p| p.0).fold(0.0, f64::max);
+        Panel {
+            title: title.to_owned(),
+            x_label: "parameters kept for inference, all counted (millions)".into(),
+            y_label: "test accuracy (%)".into(),
+            x: 0.0..(1.1 * largest).max(1e-3),
+            y: around(all().map(|p| p.1), 0.0..100.0),
+            series,
+        }
+    }
+
     fn draw(&self, root: &Area, (left, top): (u32, u32)) -> Result<(), Failure> {
         let area = root.clone().shrink((fine(left), fine(top)), (fine(PANEL.0), fine(PANEL.1)));
         let mut chart = ChartBuilder::on(&area)

@@ -71,16 +71,7 @@ impl Task {
                 key: Some(format!("{name}: {}", said.join(", "))),
             });
         }
-        let all = || series.iter().flat_map(|s| &s.points);
-        let largest = all().map(|p| p.0).fold(0.0, f64::max);
-        Panel {
-            title: self.title.clone(),
-            x_label: "parameters kept for inference, all counted (millions)".into(),
-            y_label: "test accuracy (%)".into(),
-            x: 0.0..(1.1 * largest).max(1e-3),
-            y: figure::around(all().map(|p| p.1), 0.0..100.0),
-            series,
-        }
+        Panel::of_accuracies(&self.title, series)
     }
 }
 

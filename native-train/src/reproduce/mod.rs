@@ -55,40 +55,48 @@ pub fn reproduce(
         for method in &study.methods {
             for part in &method.parts {
                 count += 1;
-                let name = format!("{}, seed {seed}, {}", method.name, part.name);
                 let out = folder(settings.out, method, seed, part);
                 let text = study.configuration(method, part, seed)?;
                 if is_done(&out, &text)? {
                     continue;
                 }
+                let name = format!("{}, seed {seed}, {}", method.name, part.name);
                 eprintln!("[{count}/{all}] {name}");
-                let other = |part: &str| out.with_file_name(part);
-                let models = [&part.from, &part.add_to].map(|part| part.as_deref().map(other));
-                let start = match (own_checkpoint(&out)?, &models) {
-                    (Some(checkpoint), _) => Start::Checkpoint(Box::new(checkpoint)),
-                    (None, [Some(model), _]) => Start::From(model),
-                    (None, [None, Some(model)]) => Start::AddTo(model),
-                    (None, [None, None]) => Start::Fresh,
-                };
-                let mut run = Run::new(Setup {
-                    config: Config::parse(&text)?,
-                    text,
-                    command: settings.command.clone(),
-                    data: settings.data,
-                    out: &out,
-                    device: settings.device.clone(),
-                    start,
-                    team: Arc::default(),
-                })
-                .with_context(|| format!("{name} ({})", out.display()))?;
-                eprintln!("{}", run.describe());
-                if let Outcome::Interrupted { .. } = run.train(|_| stop()).context(name)? {
+                let outcome = train(settings, part, text, &out, &stop);
+                let outcome = outcome.with_context(|| format!("{name} ({})", out.display()))?;
+                if let Outcome::Interrupted { .. } = outcome {
                     return Ok(None);
                 }
             }
         }
     }
     Summary::read(study, settings).map(Some)
+}
+
+/// Trains one run, in a folder beside those of the same method and seed.
+fn train(
+    settings: &Settings,
+    part: &Part,
+    text: String,
+    out: &Path,
+    stop: impl Fn() -> bool,
+) -> anyhow::Result<Outcome> {
+    let last = Run::last_checkpoint(out);
+    let checkpoint = last.exists().then(|| Checkpoint::read(&last)).transpose()?;
+    let [from, add_to] =
+        [&part.from, &part.add_to].map(|run| run.as_ref().map(|run| out.with_file_name(run)));
+    let mut run = Run::new(Setup {
+        config: Config::parse(&text)?,
+        text,
+        command: settings.command.clone(),
+        data: settings.data,
+        out,
+        device: settings.device.clone(),
+        start: Start::first_of(checkpoint, from.as_deref(), add_to.as_deref()),
+        team: Arc::default(),
+    })?;
+    eprintln!("{}", run.describe());
+    run.train(|_| stop())
 }
 
 /// Whether the run in `out` has its model.
@@ -106,9 +114,4 @@ fn is_done(out: &Path, text: &str) -> anyhow::Result<bool> {
     // A model that cannot be read is better known before the other runs than after them.
     ModelFolder::open(out).with_context(|| out.display().to_string())?;
     Ok(true)
-}
-
-fn own_checkpoint(out: &Path) -> anyhow::Result<Option<Checkpoint>> {
-    let path = Run::last_checkpoint(out);
-    Ok(path.exists().then(|| Checkpoint::read(&path)).transpose()?)
 }

@@ -59,6 +59,22 @@ pub enum Start<'a> {
     AddTo(&'a Path),
 }
 
+impl<'a> Start<'a> {
+    /// After a checkpoint if there is one, else with the model `from`, else with the model that the task is added to.
+    pub fn first_of(
+        checkpoint: Option<Checkpoint>,
+        from: Option<&'a Path>,
+        add_to: Option<&'a Path>,
+    ) -> Start<'a> {
+        match (checkpoint, from, add_to) {
+            (Some(checkpoint), ..) => Start::Checkpoint(Box::new(checkpoint)),
+            (None, Some(model), _) => Start::From(model),
+            (None, None, Some(model)) => Start::AddTo(model),
+            (None, None, None) => Start::Fresh,
+        }
+    }
+}
+
 /// What a run is made of.
 pub struct Setup<'a> {
     /// The configuration.
