@@ -3,6 +3,7 @@
 use crate::data::{self, Dataset, Statistics};
 use dvn::{Backbone, DefinitionError, Network, Split, TaskSpec, Unit, order};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::path::Path;
 
 /// A training run, as its file describes it.
@@ -181,19 +182,36 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// With the file's name where it is about a place in it.
+    pub(crate) fn in_file(self, path: &Path) -> ConfigError {
+        match self {
+            ConfigError::Toml(reason) => ConfigError::Toml(format!("{}: {reason}", path.display())),
+            other => other,
+        }
+    }
+}
+
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::Io { path: path.display().to_string(), error })
+}
+
+/// An unknown key is reported with the nearest known one.
+pub(crate) fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|e| {
+        let hint = nearest(e.message()).map(|k| format!("\ndid you mean `{k}`?")).unwrap_or_default();
+        ConfigError::Toml(format!("{}{hint}", e.to_string().trim_end()))
+    })
+}
+
 impl Config {
     /// Reads and checks a file.
     ///
     /// # Errors
     /// If it cannot be read or used. An unknown key is reported with the nearest known one.
     pub fn read(path: &Path) -> Result<(Config, String), ConfigError> {
-        let name = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigError::Io { path: name.clone(), error })?;
-        let config = Config::parse(&text).map_err(|e| match e {
-            ConfigError::Toml(reason) => ConfigError::Toml(format!("{name}: {reason}")),
-            other => other,
-        })?;
+        let text = read_text(path)?;
+        let config = Config::parse(&text).map_err(|e| e.in_file(path))?;
         Ok((config, text))
     }
 
@@ -202,10 +220,7 @@ impl Config {
     /// # Errors
     /// As [`Config::read`].
     pub fn parse(text: &str) -> Result<Config, ConfigError> {
-        let config: Config = toml::from_str(text).map_err(|e| {
-            let hint = nearest(e.message()).map(|k| format!("\ndid you mean `{k}`?")).unwrap_or_default();
-            ConfigError::Toml(format!("{}{hint}", e.to_string().trim_end()))
-        })?;
+        let config: Config = parse_toml(text)?;
         config.training.check()?;
         Ok(config)
     }

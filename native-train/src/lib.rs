@@ -1,6 +1,7 @@
 //! Trains Deep Virtual Networks: data sets, the network's trunk forward and backward, joint learning of every level of
 //! every task (paper eq. 4), checkpoints, evaluation, and the model folder that the browser opens.
 
+mod aside;
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -2,9 +2,6 @@
 
 use super::training::{On, asked_to_stop, command};
 use crate::reproduce::{Settings, Study, reproduce};
-use anyhow::Context;
-use atomic_write_file::AtomicWriteFile;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -45,19 +42,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("interrupted; the same command goes on");
         return Ok(ExitCode::from(130));
     };
-    let text = summary.markdown();
-    let json = serde_json::to_string_pretty(&summary)?;
-    for (name, content) in
-        [("report.md", &text), ("report.json", &json), ("report.svg", &summary.figure().svg()?)]
-    {
-        let path = args.out.join(name);
-        let write = || {
-            let mut file = AtomicWriteFile::open(&path)?;
-            file.write_all(content.as_bytes())?;
-            file.commit()
-        };
-        write().with_context(|| path.display().to_string())?;
-    }
-    outln!("{}", text.trim_end());
+    summary.write(&args.out)?;
+    outln!("{}", summary.markdown().trim_end());
     Ok(ExitCode::SUCCESS)
 }

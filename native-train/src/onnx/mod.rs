@@ -8,14 +8,13 @@ mod description;
 mod graph;
 mod messages;
 
+use crate::aside;
 use crate::weights::{MissingShard, Shards};
-use atomic_write_file::AtomicWriteFile;
 use dvn::folder::ModelFolder;
 use dvn::{DefinitionError, ModelError};
 use messages::{DescribedModel, NamedGraph};
 use rten_onnx::onnx::{ModelProto, OperatorSetIdProto};
 use rten_onnx::protobuf::{EncodeMessage, ProtobufError, ValueWriter};
-use std::io::Write;
 use std::path::Path;
 
 /// Version of the standard's operations, of the end of 2021: old enough for every runtime in use.
@@ -102,11 +101,6 @@ pub fn encode(model: &ModelFolder, task: usize, level: usize) -> Result<Vec<u8>,
 /// As [`encode`], or if the file cannot be written.
 pub fn write(model: &ModelFolder, task: usize, level: usize, path: &Path) -> Result<usize, OnnxError> {
     let bytes = encode(model, task, level)?;
-    let attempt = || {
-        let mut file = AtomicWriteFile::open(path)?;
-        file.write_all(&bytes)?;
-        file.commit()
-    };
-    attempt().map_err(|error| OnnxError::Io { path: path.display().to_string(), error })?;
+    aside::write(path, &bytes).map_err(|error| OnnxError::Io { path: path.display().to_string(), error })?;
     Ok(bytes.len())
 }

@@ -6,16 +6,16 @@ pub(crate) mod figure;
 pub(crate) mod methods;
 pub(crate) mod paper;
 
+use crate::aside;
 use crate::config::{self, Config};
 use crate::report::{Report, TaskReport, thousands, units};
 use crate::train::metrics::{Line, Metrics, StepLine};
 use crate::train::{Checkpoint, Output};
 use accuracy::Accuracy;
 use anyhow::{Context, ensure};
-use atomic_write_file::AtomicWriteFile;
 use curves::{Curves, Points};
 use dvn::folder::ModelFolder;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What is known of a run.
@@ -45,12 +45,7 @@ pub fn write(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for (name, figure) in [("accuracy.svg", scene.accuracy()), ("curves.svg", scene.curves())] {
         let Some(figure) = figure else { continue };
         let path = folder.join(name);
-        let write = |svg: String| {
-            let mut file = AtomicWriteFile::open(&path)?;
-            file.write_all(svg.as_bytes())?;
-            file.commit()
-        };
-        write(figure.svg()?).with_context(|| format!("{}", path.display()))?;
+        aside::write(&path, figure.svg()?.as_bytes()).with_context(|| format!("{}", path.display()))?;
         written.push(path);
     }
     ensure!(!written.is_empty(), "{}: nothing to draw yet: no accuracies and no metrics", out.display());

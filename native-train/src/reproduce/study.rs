@@ -1,6 +1,6 @@
 //! What a study's file (TOML) says.
 
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use dvn::Network;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
@@ -64,17 +64,9 @@ struct Known {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StudyError {
-    /// The file cannot be read.
-    #[error("{path}: {error}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// No TOML, a missing or unknown key, a value of the wrong type.
-    #[error("{0}")]
-    Toml(String),
+    /// The file cannot be read, or is no TOML that makes a study.
+    #[error(transparent)]
+    File(#[from] ConfigError),
     /// Names that do not fit together, or a table of the paper's figures of the wrong size.
     #[error("method \"{method}\": {reason}")]
     Method {
@@ -101,11 +93,9 @@ impl Study {
     /// # Errors
     /// If it cannot be read or used.
     pub fn read(path: &Path) -> Result<Study, StudyError> {
-        let name = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).map_err(|error| StudyError::Io { path: name.clone(), error })?;
+        let text = config::read_text(path)?;
         Study::parse(&text).map_err(|e| match e {
-            StudyError::Toml(reason) => StudyError::Toml(format!("{name}: {reason}")),
+            StudyError::File(error) => error.in_file(path).into(),
             other => other,
         })
     }
@@ -115,11 +105,10 @@ impl Study {
     /// # Errors
     /// As [`Study::read`].
     pub fn parse(text: &str) -> Result<Study, StudyError> {
-        let study: Study =
-            toml::from_str(text).map_err(|e| StudyError::Toml(e.to_string().trim_end().to_owned()))?;
+        let study: Study = config::parse_toml(text)?;
         let mut folders = HashSet::new();
         if study.methods.is_empty() {
-            return Err(StudyError::Toml("a study needs a method".into()));
+            return Err(ConfigError::Toml("a study needs a method".into()).into());
         }
         for method in &study.methods {
             method.check()?;
@@ -149,7 +138,7 @@ impl Study {
         }
         all.insert("name".into(), format!("{}-{}", method.folder(), part.name).into());
         all.insert("seed".into(), i64::try_from(seed).unwrap_or(i64::MAX).into());
-        toml::to_string(&all).map_err(|e| StudyError::Toml(e.to_string()))
+        toml::to_string(&all).map_err(|e| ConfigError::Toml(e.to_string()).into())
     }
 
     /// Makes sure that a method's runs can be trained one after the other, and that its models make rows of one table.
@@ -226,12 +215,15 @@ impl Method {
         plain.split_whitespace().collect::<Vec<_>>().join("-")
     }
 
-    /// The runs that make its models: those with which no other goes on.
+    /// The runs that make its models.
     pub fn last(&self) -> impl Iterator<Item = &Part> {
-        let used = |name: &String| {
-            self.parts.iter().any(|p| p.add_to.as_ref() == Some(name) || p.from.as_ref() == Some(name))
-        };
-        self.parts.iter().filter(move |p| !used(&p.name))
+        self.parts.iter().filter(|part| self.is_last(part))
+    }
+
+    /// Whether no other run goes on from this one.
+    pub fn is_last(&self, part: &Part) -> bool {
+        let goes_on = |other: &Part| other.from.iter().chain(&other.add_to).any(|name| *name == part.name);
+        !self.parts.iter().any(goes_on)
     }
 
     fn error(&self, reason: String) -> StudyError {

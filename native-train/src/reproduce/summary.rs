@@ -1,7 +1,9 @@
 //! What a study found: a table in the manner of the paper's, with means and spreads over seeds.
 
-use super::study::{Method, Study};
+use super::statistics::mean;
+use super::study::{Method, Part, Study};
 use super::{Settings, folder};
+use crate::aside;
 use crate::config;
 use crate::report::thousands;
 use crate::train::Output;
@@ -107,89 +109,61 @@ impl Summary {
     /// # Errors
     /// If a run's files cannot be read.
     pub fn read(study: &Study, settings: &Settings) -> anyhow::Result<Summary> {
-        let mut summary = Summary {
+        // By method, run, then seed.
+        let mut all: Vec<Vec<Vec<Model>>> = Vec::new();
+        for method in &study.methods {
+            let of_part = |part: &Part| -> anyhow::Result<Vec<Model>> {
+                (1..=settings.seeds)
+                    .map(|seed| Model::read(&folder(settings.out, method, seed, part)))
+                    .collect()
+            };
+            all.push(method.parts.iter().map(of_part).collect::<Result<_, _>>()?);
+        }
+        let mut tasks: Vec<Task> = Vec::new();
+        for (name, levels) in all.iter().flatten().flatten().flat_map(|model| &model.tasks) {
+            if tasks.iter().all(|task| task.name != *name) {
+                let images = levels.first().map_or(0, |l| l.accuracy.images);
+                tasks.push(Task { name: name.clone(), images });
+            }
+        }
+        let mut rows = Vec::new();
+        for (method, models) in study.methods.iter().zip(&all) {
+            let (last, before): (Vec<_>, Vec<_>) =
+                method.parts.iter().zip(models).partition(|(part, _)| method.is_last(part));
+            for (part, models) in before {
+                let alone = rows_of(method, &tasks, &[models], &[])?;
+                rows.extend(alone.into_iter().map(|row| Row { after: Some(part.name.clone()), ..row }));
+            }
+            let last: Vec<&Vec<Model>> = last.into_iter().map(|(_, models)| models).collect();
+            // What the models go on from is part of what it took to train them.
+            let seconds = models.iter().map(|seeds| mean_seconds(seeds)).sum();
+            let last = rows_of(method, &tasks, &last, &method.paper)?;
+            rows.extend(last.into_iter().map(|row| Row { seconds, ..row }));
+        }
+        Ok(Summary {
             title: study.title.clone(),
             note: study.note.trim().to_owned(),
             command: settings.command.clone(),
             version: env!("CARGO_PKG_VERSION"),
             seeds: settings.seeds,
-            tasks: Vec::new(),
-            rows: Vec::new(),
-        };
-        for method in &study.methods {
-            // By run, then seed.
-            let mut models: Vec<Vec<Model>> = Vec::new();
-            for part in &method.parts {
-                let read = |seed| Model::read(&folder(settings.out, method, seed, part));
-                models.push((1..=settings.seeds).map(read).collect::<Result<_, _>>()?);
-            }
-            let last: Vec<&str> = method.last().map(|part| &part.name[..]).collect();
-            let (last, before): (Vec<_>, Vec<_>) =
-                method.parts.iter().zip(&models).partition(|(part, _)| last.contains(&&part.name[..]));
-            for (part, models) in before {
-                let rows = summary.rows_of(method, &[models])?;
-                let alone = |row| Row { after: Some(part.name.clone()), paper: Vec::new(), ..row };
-                summary.rows.extend(rows.into_iter().map(alone));
-            }
-            let last: Vec<&Vec<Model>> = last.into_iter().map(|(_, models)| models).collect();
-            let rows = summary.rows_of(method, &last)?;
-            // What the models go on from is part of what it took to train them.
-            let seconds = models.iter().flatten().map(|model| model.seconds).sum::<f64>();
-            let whole = |row| Row { seconds: seconds / settings.seeds as f64, ..row };
-            summary.rows.extend(rows.into_iter().map(whole));
-        }
-        for row in &mut summary.rows {
-            row.parameters.resize(summary.tasks.len(), 0);
-            row.accuracies.resize(summary.tasks.len(), Vec::new());
-            row.paper.resize(summary.tasks.len(), None);
-        }
-        Ok(summary)
+            tasks,
+            rows,
+        })
     }
 
-    /// A row for each level of some models of a method, which are given by run, then seed.
-    fn rows_of(&mut self, method: &Method, models: &[&Vec<Model>]) -> anyhow::Result<Vec<Row>> {
-        let mut rows: Vec<Row> = Vec::new();
-        // Of the models' tasks, in their order, which is that of the method's figures of the paper.
-        let mut places = Vec::new();
-        for seeds in models {
-            let first = seeds.first().context("a study needs a seed")?;
-            for (t, (name, levels)) in first.tasks.iter().enumerate() {
-                let place = self.task(name, levels.first().map_or(0, |l| l.accuracy.images));
-                places.push(place);
-                for (i, level) in levels.iter().enumerate() {
-                    if rows.len() <= i {
-                        rows.push(Row::new(method, i + 1, levels.len()));
-                    }
-                    let row = &mut rows[i];
-                    row.parameters.resize(self.tasks.len(), 0);
-                    row.accuracies.resize(self.tasks.len(), Vec::new());
-                    row.parameters[place] = level.parameters;
-                    let of_seed = |model: &Model| Some(model.tasks.get(t)?.1.get(i)?.accuracy.percent);
-                    let percent: Option<Vec<f64>> = seeds.iter().map(of_seed).collect();
-                    row.accuracies[place] =
-                        percent.context("the seeds' models have different tasks or levels")?;
-                }
-            }
-            let seconds = seeds.iter().map(|model| model.seconds).sum::<f64>() / seeds.len() as f64;
-            for row in &mut rows {
-                row.parameters_of_all += first.parameters;
-                row.seconds += seconds;
-            }
+    /// Writes report.md, report.svg and report.json into a folder.
+    ///
+    /// # Errors
+    /// If one of them cannot be written.
+    pub fn write(&self, out: &Path) -> anyhow::Result<()> {
+        let json = serde_json::to_string_pretty(self)?;
+        let reports =
+            [("report.md", self.markdown()), ("report.svg", self.figure().svg()?), ("report.json", json)];
+        for (name, content) in reports {
+            let path = out.join(name);
+            aside::write(&path, content.as_bytes()).with_context(|| path.display().to_string())?;
         }
-        for (row, paper) in rows.iter_mut().zip(&method.paper) {
-            row.paper.resize(self.tasks.len(), None);
-            places.iter().zip(paper).for_each(|(&place, &percent)| row.paper[place] = Some(percent));
-        }
-        Ok(rows)
-    }
-
-    /// The place of a task, which is new if its name is.
-    fn task(&mut self, name: &str, images: u64) -> usize {
-        if let Some(place) = self.tasks.iter().position(|t| t.name == name) {
-            return place;
-        }
-        self.tasks.push(Task { name: name.to_owned(), images });
-        self.tasks.len() - 1
+        Ok(())
     }
 
     /// For people.
@@ -204,18 +178,59 @@ impl Summary {
     }
 }
 
+/// A row for each level of some models of a method, which are given by run, then seed; `paper` has the paper's figures by level,
+/// then task in the models' order.
+fn rows_of(
+    method: &Method,
+    tasks: &[Task],
+    models: &[&Vec<Model>],
+    paper: &[Vec<f64>],
+) -> anyhow::Result<Vec<Row>> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut known = 0;
+    for seeds in models {
+        let [first, ..] = &seeds[..] else { continue };
+        for (t, (name, levels)) in first.tasks.iter().enumerate() {
+            let place = tasks.iter().position(|task| task.name == *name).context("a task of no model")?;
+            for (i, level) in levels.iter().enumerate() {
+                if rows.len() <= i {
+                    rows.push(Row::new(method, tasks.len(), i + 1, levels.len()));
+                }
+                let of_seed = |model: &Model| Some(model.tasks.get(t)?.1.get(i)?.accuracy.percent);
+                let percent: Option<Vec<f64>> = seeds.iter().map(of_seed).collect();
+                let row = &mut rows[i];
+                row.parameters[place] = level.parameters;
+                row.accuracies[place] =
+                    percent.context("the seeds' models have different tasks or levels")?;
+                row.paper[place] = paper.get(i).and_then(|tasks| tasks.get(known)).copied();
+            }
+            known += 1;
+        }
+        for row in &mut rows {
+            row.parameters_of_all += first.parameters;
+            row.seconds += mean_seconds(seeds);
+        }
+    }
+    Ok(rows)
+}
+
+/// Of training a run, over its seeds.
+fn mean_seconds(seeds: &[Model]) -> f64 {
+    mean(&seeds.iter().map(|model| model.seconds).collect::<Vec<_>>())
+}
+
 impl Row {
-    fn new(method: &Method, level: usize, levels: usize) -> Row {
+    fn new(method: &Method, tasks: usize, level: usize, levels: usize) -> Row {
         Row {
             method: method.name.clone(),
             source: method.source.clone(),
             after: None,
             level,
             levels,
-            parameters: Vec::new(),
+            parameters: vec![0; tasks],
             parameters_of_all: 0,
-            accuracies: Vec::new(),
-            paper: Vec::new(),
+            accuracies: vec![Vec::new(); tasks],
+            paper: vec![None; tasks],
             seconds: 0.0,
         }
     }

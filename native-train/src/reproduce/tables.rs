@@ -25,14 +25,9 @@ impl Summary {
             if papers { "; the paper's in brackets" } else { "" },
         );
         let titles: Vec<String> = self.tasks.iter().map(|t| config::title(&t.name)).collect();
-        text += &line(
-            ["method", "level", "parameters", "of all"]
-                .map(String::from)
-                .into_iter()
-                .chain(titles.clone())
-                .chain(["minutes".into()]),
-        );
-        text += &line((0..5 + titles.len()).map(|i| if i == 0 { "---" } else { "---:" }.to_owned()));
+        let names = || titles.iter().map(String::as_str);
+        text +=
+            &head(["method", "level", "parameters", "of all"].into_iter().chain(names()).chain(["minutes"]));
         for row in &self.rows {
             let cells = row.accuracies.iter().zip(&row.paper).map(|(own, paper)| accuracy(own, *paper));
             let start = [
@@ -69,8 +64,7 @@ impl Summary {
              ~ where that holds 0.\n\n",
             reference.method, reference.level
         );
-        text += &line(["method", "level"].map(String::from).into_iter().chain(titles.iter().cloned()));
-        text += &line((0..2 + titles.len()).map(|i| if i == 0 { "---" } else { "---:" }.to_owned()));
+        text += &head(["method", "level"].into_iter().chain(titles.iter().map(String::as_str)));
         for row in self.rows.iter().filter(|row| !std::ptr::eq(*row, reference)) {
             let cells =
                 row.accuracies.iter().zip(&reference.accuracies).map(|(own, other)| difference(own, other));
@@ -88,6 +82,12 @@ impl Row {
             None => self.method.clone(),
         }
     }
+}
+
+/// A table's first lines; all columns but the first are set to the right.
+fn head<'a>(columns: impl Iterator<Item = &'a str> + Clone) -> String {
+    let rule = columns.clone().enumerate().map(|(i, _)| if i == 0 { "---" } else { "---:" }.to_owned());
+    line(columns.map(str::to_owned)) + &line(rule)
 }
 
 fn line(cells: impl Iterator<Item = String>) -> String {

@@ -1,12 +1,11 @@
 //! Checkpoints: one file with everything that a run needs to go on, on this machine or another.
 
 use super::average::Average;
-use atomic_write_file::AtomicWriteFile;
+use crate::aside;
 use dvn::manifest::Task;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 /// The state of a run after `head.step` steps. Batches, augmentation and schedule depend only on the configuration and
@@ -95,13 +94,8 @@ impl Checkpoint {
     /// # Errors
     /// If the file cannot be written; the one before is intact then.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
-        let write = || {
-            let content = self.to_bytes()?;
-            let mut file = AtomicWriteFile::open(path)?;
-            file.write_all(&content)?;
-            file.commit()
-        };
-        write().map_err(|error| CheckpointError::Io { path: path.display().to_string(), error })
+        let written = self.to_bytes().and_then(|content| aside::write(path, &content));
+        written.map_err(|error| CheckpointError::Io { path: path.display().to_string(), error })
     }
 
     /// The file's content.

@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: what a run did, one JSON object a line.
 
+use crate::aside;
 use crate::report::TaskReport;
-use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -71,9 +71,7 @@ impl Metrics {
             }
         }
         if kept != old {
-            let mut file = AtomicWriteFile::open(path)?;
-            file.write_all(&kept)?;
-            file.commit()?;
+            aside::write(path, &kept)?;
         }
         Ok(Metrics(OpenOptions::new().create(true).append(true).open(path)?))
     }

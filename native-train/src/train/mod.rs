@@ -10,6 +10,7 @@ pub mod optimizer;
 pub mod output;
 pub mod progress;
 pub mod run;
+pub mod setup;
 pub mod take_over;
 pub mod team;
 
@@ -17,6 +18,7 @@ pub use checkpoint::Checkpoint;
 pub use joint::Joint;
 pub use old_tasks::OldTasks;
 pub use output::Output;
-pub use run::{Outcome, Run, Setup, Start};
+pub use run::{Outcome, Run};
+pub use setup::{Setup, Start};
 pub use take_over::take_over;
 pub use team::Team;

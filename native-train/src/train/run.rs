@@ -6,6 +6,7 @@ use super::joint::{Joint, LevelResult};
 use super::old_tasks::{self, OldTasks};
 use super::output::Output;
 use super::progress::{At, Progress, Steps};
+use super::setup::{Setup, Start};
 use super::take_over::{self, take_over};
 use super::team::Team;
 use crate::config::{self, Config};
@@ -17,7 +18,6 @@ use crate::network::Parameters;
 use crate::plot;
 use crate::report::{Report, units};
 use anyhow::{Context, bail, ensure};
-use candle_core::Device;
 use dvn::Network;
 use dvn::folder::ModelFolder;
 use dvn::manifest::{Accuracy, Input, Task, Training};
@@ -44,55 +44,6 @@ pub enum Outcome {
         /// Steps in all.
         steps: u64,
     },
-}
-
-/// Where a run starts.
-pub enum Start<'a> {
-    /// With random weights.
-    Fresh,
-    /// After a checkpoint's last step.
-    Checkpoint(Box<Checkpoint>),
-    /// With what it can use of the model in this folder ([`take_over()`]).
-    From(&'a Path),
-    /// With all of the model in this folder, which learns the configuration's task and keeps its own
-    /// ([`old_tasks`]).
-    AddTo(&'a Path),
-}
-
-impl<'a> Start<'a> {
-    /// After a checkpoint if there is one, else with the model `from`, else with the model that the task is added to.
-    pub fn first_of(
-        checkpoint: Option<Checkpoint>,
-        from: Option<&'a Path>,
-        add_to: Option<&'a Path>,
-    ) -> Start<'a> {
-        match (checkpoint, from, add_to) {
-            (Some(checkpoint), ..) => Start::Checkpoint(Box::new(checkpoint)),
-            (None, Some(model), _) => Start::From(model),
-            (None, None, Some(model)) => Start::AddTo(model),
-            (None, None, None) => Start::Fresh,
-        }
-    }
-}
-
-/// What a run is made of.
-pub struct Setup<'a> {
-    /// The configuration.
-    pub config: Config,
-    /// Its text, as it was given.
-    pub text: String,
-    /// The command that starts the run, for the record.
-    pub command: String,
-    /// The data sets' folder.
-    pub data: &'a Path,
-    /// The model's folder; only the leading process writes to it.
-    pub out: &'a Path,
-    /// What to compute on.
-    pub device: Device,
-    /// Where it starts.
-    pub start: Start<'a>,
-    /// The processes that train together.
-    pub team: Arc<Team>,
 }
 
 /// A run that is ready to start.
