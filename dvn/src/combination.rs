@@ -3,13 +3,11 @@
 //! Every task has a level of its own; what they keep is the union of their shards, so that a block that several tasks
 //! use counts once.
 
-use crate::backbone::Layer;
 use crate::budget::Budget;
 use crate::error::DefinitionError;
 use crate::manifest::Manifest;
 use crate::network::Network;
 use crate::shard::ShardId;
-use crate::unit::Unit;
 
 /// More combinations of levels than this are not searched.
 pub const MAX_COMBINATIONS: usize = 65_536;
@@ -70,16 +68,11 @@ struct Parts {
 
 impl Parts {
     fn of(network: &Network) -> Result<Parts, DefinitionError> {
-        let (split, layers) = (network.split(), network.layers());
-        let block = |to: Unit, from: Unit| -> u64 {
-            let weights =
-                |l: &Layer| 9 * split.range(l.outputs, to).len() * split.range(l.inputs, from).len();
-            layers.iter().map(weights).sum::<usize>() as u64
-        };
+        let split = network.split();
         let blocks: Vec<u64> = split
             .iter()
             .flat_map(|to| split.iter().map(move |from| (to, from)))
-            .map(|(to, from)| block(to, from))
+            .map(|(to, from)| network.block_parameters(to, from))
             .collect();
         let mut parts = Parts { levels: Vec::new(), blocks };
         for task in 0..network.tasks().len() {
@@ -153,7 +146,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Split, TaskSpec, order};
+    use crate::{Split, TaskSpec, Unit, order};
 
     fn network(units: usize, classes: &[usize], orders: Vec<Vec<Unit>>) -> Network {
         let spec = |(&classes, order)| TaskSpec { classes, input_size: 32, order };

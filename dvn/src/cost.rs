@@ -1,8 +1,12 @@
 //! What a level costs.
 
+use crate::backbone::Layer;
+use crate::error::DefinitionError;
 use crate::network::Network;
 use crate::plan::{Op, Plan, Weights};
+use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The costs of one level of one task. Everything is counted: the task's stem, the shared blocks, two numbers a channel
 /// for each batch norm, the classifier with its bias.
@@ -51,6 +55,34 @@ impl Network {
         let own = (0..self.tasks().len()).flat_map(|t| (1..=self.levels()).map(move |l| (t, l)));
         let own: u64 = own.filter_map(|(t, l)| self.plan(t, l).ok()).map(|p| level_parameters(&p)).sum();
         (shared + stems) as u64 + own
+    }
+
+    /// Parameters that some levels, pairs of a task (from 0) and a level (from 1), need together: what several of them need counts
+    /// once.
+    ///
+    /// # Errors
+    /// If there is no such task or level.
+    pub fn parameters_of(&self, levels: &[(usize, usize)]) -> Result<u64, DefinitionError> {
+        let mut own = 0;
+        // A task's largest level holds all that its smaller ones share with it.
+        let (mut stems, mut blocks) = (BTreeMap::<usize, usize>::new(), BTreeSet::new());
+        for &(task, level) in levels {
+            let plan = self.plan(task, level)?;
+            own += level_parameters(&plan);
+            let stem = |&unit: &Unit| self.split().range(self.backbone().stem_width(), unit).len();
+            let widest = stems.entry(task).or_default();
+            *widest = plan.units.iter().map(stem).sum::<usize>().max(*widest);
+            blocks.extend(plan.units.iter().flat_map(|&to| plan.units.iter().map(move |&from| (to, from))));
+        }
+        let stems = 27 * stems.values().sum::<usize>() as u64;
+        Ok(own + stems + blocks.into_iter().map(|(to, from)| self.block_parameters(to, from)).sum::<u64>())
+    }
+
+    /// Weights from one unit's maps to another's, all layers together.
+    pub(crate) fn block_parameters(&self, to: Unit, from: Unit) -> u64 {
+        let split = self.split();
+        let weights = |l: &Layer| 9 * split.range(l.outputs, to).len() * split.range(l.inputs, from).len();
+        self.layers().iter().map(weights).sum::<usize>() as u64
     }
 }
 
@@ -105,6 +137,21 @@ mod tests {
         for task in 0..4 {
             assert_eq!(millions(&n, task), [1.9, 7.5, 16.8, 29.8]);
         }
+    }
+
+    #[test]
+    fn what_several_levels_share_counts_once() {
+        let n = network("wrn-8-1", 4, &[2, 3]);
+        let parameters = |t, l| n.plan(t, l).unwrap().costs().parameters;
+        let of = |levels: &[(usize, usize)]| n.parameters_of(levels).unwrap();
+        let all: Vec<(usize, usize)> = (0..2).flat_map(|t| (1..=4).map(move |l| (t, l))).collect();
+        assert_eq!(of(&all), n.total_parameters());
+        assert_eq!(of(&[(1, 3)]), parameters(1, 3));
+        // Units 1 and 4: nothing in common.
+        assert_eq!(of(&[(0, 1), (1, 1)]), parameters(0, 1) + parameters(1, 1));
+        // The second level of one task has the first's weights; its norms and its classifier are its own.
+        assert_eq!(of(&[(0, 1), (0, 2)]), parameters(0, 2) + 2 * (3 * 4 + 2 * 8 + 2 * 16) + 2 * 16 + 2);
+        assert!(n.parameters_of(&[(0, 5)]).is_err());
     }
 
     /// Counted by hand for the smallest network: wrn-8-1, one unit, ten classes.

@@ -85,6 +85,16 @@ pub struct Level {
     /// On test images, where measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<Accuracy>,
+    /// Whether its own numbers are still those that training starts from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untrained: bool,
+}
+
+impl Task {
+    /// The numbers of the levels that were trained.
+    pub fn trained(&self) -> Vec<usize> {
+        self.levels.iter().filter(|l| !l.untrained).map(|l| l.level).collect()
+    }
 }
 
 /// A measured accuracy.

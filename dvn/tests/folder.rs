@@ -41,6 +41,7 @@ fn manifest(n: &Network) -> Manifest {
                 bytes: c.bytes,
                 macs: c.macs,
                 accuracy: None,
+                untrained: false,
             }
         };
         Task {

@@ -4,6 +4,7 @@ use crate::data::{self, Dataset, Statistics};
 use dvn::{Backbone, DefinitionError, Network, Split, TaskSpec, Unit, order};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A training run, as its file describes it.
@@ -44,6 +45,23 @@ pub struct TaskConfig {
     pub data: String,
     /// Unit numbers in the order in which they join; the paper's rule without it.
     pub order: Option<Vec<usize>>,
+    /// The levels that it learns, from 1; all of them without it.
+    pub levels: Option<Vec<usize>>,
+}
+
+/// What of the tasks that a network knows already stays while it learns another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// Their answers, as far as a distillation loss keeps them (paper, eq. 6; Li and Hoiem 2016).
+    #[default]
+    Answers,
+    /// Every weight that they use: the new task trains the other weights, and has its own batch norms and classifiers (PackNet,
+    /// Mallya and Lazebnik 2018, by units).
+    Weights,
+    /// Everything: the new task has the first old one's stem and batch norms, and learns classifiers alone (Feature Extraction,
+    /// Donahue and others 2014).
+    Features,
 }
 
 /// How the learning rate moves over the steps.
@@ -92,7 +110,10 @@ pub struct Training {
     /// 0 in the paper.
     #[serde(default)]
     pub distillation: f64,
-    /// Sequential learning: the weight of each old level's distillation loss. 1 in the paper's eq. 6.
+    /// Sequential learning: what stays of the old tasks.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Sequential learning, `keep = "answers"`: the weight of each old level's distillation loss. 1 in the paper's eq. 6.
     #[serde(default = "default_retention")]
     pub retention: f64,
     /// Weight averaging: the share that an exponential moving average of the weights keeps in each step, for example 0.998;
@@ -172,6 +193,16 @@ pub enum ConfigError {
     /// The network cannot be.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// Levels that a task cannot learn.
+    #[error("task {task}: levels {found:?}: expected numbers from 1 to {levels}, each once and at least one")]
+    Levels {
+        /// From 1.
+        task: usize,
+        /// The levels.
+        found: Vec<usize>,
+        /// How many there are.
+        levels: usize,
+    },
     /// An order with a number that is no unit's.
     #[error("task {task}: order {found:?} holds a number that is no unit's; units are numbered from 1")]
     Order {
@@ -270,7 +301,25 @@ impl Config {
             let order = given.transpose()?.unwrap_or(rule);
             tasks.push(TaskSpec { classes, input_size, order });
         }
+        self.learned(split.units())?;
         Ok(Network::new(backbone, split, tasks)?)
+    }
+
+    /// The levels that each of the configuration's tasks learns, of so many, in order.
+    ///
+    /// # Errors
+    /// If a task's are none of those.
+    pub fn learned(&self, levels: usize) -> Result<Vec<Vec<usize>>, ConfigError> {
+        let of_task = |(t, task): (usize, &TaskConfig)| {
+            let Some(found) = &task.levels else { return Ok((1..=levels).collect()) };
+            let sorted: BTreeSet<usize> = found.iter().copied().collect();
+            let good = !found.is_empty() && sorted.len() == found.len();
+            if !good || sorted.iter().any(|l| !(1..=levels).contains(l)) {
+                return Err(ConfigError::Levels { task: t + 1, found: found.clone(), levels });
+            }
+            Ok(sorted.into_iter().collect())
+        };
+        self.tasks.iter().enumerate().map(of_task).collect()
     }
 }
 
@@ -374,74 +423,4 @@ pub fn load(config: &Config, split: data::Split, dir: &Path) -> Result<Vec<Datas
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"
-name = "test"
-backbone = "wrn-14-2"
-units = 4
-[[task]]
-data = "cifar10"
-[[task]]
-data = "cifar100"
-order = [4, 3, 2, 1]
-[training]
-epochs = 2
-rate = 0.1
-"#;
-
-    #[test]
-    fn an_unknown_key_names_the_nearest_known_one() {
-        for (from, to, expected) in [
-            ("epochs = 2", "epochs = 2\nlabel_smothing = 0.1", "did you mean `label_smoothing`?"),
-            ("units = 4", "units = 4\nbackbones = 1", "did you mean `backbone`?"),
-            ("data = \"cifar10\"", "data = \"cifar10\"\norders = [1]", "did you mean `order`?"),
-        ] {
-            let error = Config::parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
-            assert!(error.contains(expected) && error.contains("line"), "{error}");
-        }
-    }
-
-    #[test]
-    fn numbers_out_of_bounds_are_refused() {
-        assert!(Config::parse(GOOD).is_ok());
-        for (from, to, key) in [
-            ("epochs = 2", "epochs = 0", "epochs"),
-            ("epochs = 2", "epochs = nan", "epochs"),
-            ("rate = 0.1", "rate = -1", "rate"),
-            ("rate = 0.1", "rate = 0.1\nbatch = 1", "batch"),
-            ("rate = 0.1", "rate = 0.1\nhalf_size = 1.5", "half_size"),
-            ("rate = 0.1", "rate = 0.1\nmomentum = 1.0", "momentum"),
-            ("rate = 0.1", "rate = 0.1\naverage = 1.0", "average"),
-            ("rate = 0.1", "rate = 0.1\nretention = -1", "retention"),
-        ] {
-            let error = Config::parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
-            assert!(error.contains(key), "{error}");
-        }
-    }
-
-    #[test]
-    fn schedules_rise_and_fall() {
-        let mut t = Config::parse(GOOD).unwrap().training;
-        assert!((t.rate_at(150, 1000) - 0.1).abs() < 1e-6);
-        assert!((t.rate_at(75, 1000) - 0.05).abs() < 1e-6);
-        assert!((t.rate_at(575, 1000) - 0.05).abs() < 1e-6);
-        assert_eq!(t.rate_at(1000, 1000), 0.0);
-        (t.schedule, t.milestones) = (Schedule::Steps, vec![0.5, 0.75]);
-        for (step, rate) in [(0, 0.1), (499, 0.1), (500, 0.01), (900, 0.001)] {
-            assert!((t.rate_at(step, 1000) - rate).abs() < 1e-7);
-        }
-    }
-
-    #[test]
-    fn the_shipped_configurations_parse() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
-        let mut found = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            Config::read(&entry.unwrap().path()).unwrap();
-            found += 1;
-        }
-        assert!(found >= 3);
-    }
-}
+mod tests;

@@ -71,6 +71,7 @@ pub fn levels(network: &Network, task: usize) -> Result<Vec<Level>, DefinitionEr
             bytes: costs.bytes,
             macs: costs.macs,
             accuracy: None,
+            untrained: false,
         })
     };
     (1..=network.levels()).map(entry).collect()

@@ -100,7 +100,11 @@ impl<'a> Growth<'a> {
         let mut tasks = Vec::new();
         for (t, task) in model.manifest().tasks.iter().enumerate() {
             let order = self.network.tasks()[t].order.clone();
-            tasks.push(Task { order, levels: export::levels(&self.network, t)?, ..task.clone() });
+            let mut levels = export::levels(&self.network, t)?;
+            for level in &mut levels {
+                level.untrained = task.levels[self.source_level(level.level) - 1].untrained;
+            }
+            tasks.push(Task { order, levels, ..task.clone() });
         }
         let name = format!("{} grown to {}", model.manifest().name, self.network.backbone());
         let manifest = Manifest::new(name, &self.network, tasks, None);

@@ -15,13 +15,15 @@ use std::path::Path;
 pub fn write(network: &Network, seed: u64, path: &Path) -> Result<ModelFolder, ModelError> {
     let parameters = Parameters::new(network, seed);
     let task = |(t, spec): (usize, &TaskSpec)| {
+        let mut levels = export::levels(network, t)?;
+        levels.iter_mut().for_each(|level| level.untrained = true);
         Ok(Task {
             name: format!("task-{}", t + 1),
             title: format!("Task {}", t + 1),
             classes: (1..=spec.classes).map(|c| format!("class {c}")).collect(),
             input: Input { size: spec.input_size, mean: [0.5; 3], std: [0.5; 3] },
             order: spec.order.clone(),
-            levels: export::levels(network, t)?,
+            levels,
         })
     };
     let tasks: Result<Vec<Task>, DefinitionError> = network.tasks().iter().enumerate().map(task).collect();

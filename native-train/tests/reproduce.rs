@@ -132,3 +132,48 @@ fn runs_of_another_study_are_refused() {
     let (error, folder) = (format!("{error:#}"), out.path().join("dvn/seed-1/first"));
     assert!(error.contains("another configuration") && error.contains(folder.to_str().unwrap()), "{error}");
 }
+
+/// NestedNet has one level for each task, PackNet one after the other: rows of the levels that there are, and nothing counted that
+/// no level needs.
+#[test]
+fn levels_that_no_task_learns_are_not_reported() {
+    let head = &STUDY[..STUDY.find("[[method]]").unwrap()];
+    let task =
+        |data: &str, level| format!("{{ data = \"sample-{data}\", order = [1, 2], levels = [{level}] }}");
+    let (first, second) = (task("cifar10", 1), task("cifar100", 2));
+    let study = format!(
+        "{head}[[method]]\nname = \"NestedNet\"\nsource = \"\"\npaper = [[94.7, nan], [nan, 76.7]]\n[[method.run]]\n\
+         name = \"both\"\nconfig = {{ task = [{first}, {second}] }}\n[[method]]\nname = \"PackNet\"\nsource = \"\"\n\
+         [[method.run]]\nname = \"first\"\nconfig = {{ task = [{first}] }}\n[[method.run]]\nname = \"second\"\n\
+         add_to = \"first\"\nconfig = {{ task = [{second}], training = {{ keep = \"weights\" }} }}\n"
+    );
+    let out = tempfile::tempdir().unwrap();
+    let summary = run(&study, out.path(), 1, || false).unwrap().unwrap();
+    let rows: Vec<(&str, Option<&str>, usize)> =
+        summary.rows.iter().map(|r| (&r.method[..], r.after.as_deref(), r.level)).collect();
+    let (nested, packed) = ("NestedNet", "PackNet");
+    assert_eq!(
+        rows,
+        [
+            (nested, None, 1),
+            (nested, None, 2),
+            (packed, Some("first"), 1),
+            (packed, None, 1),
+            (packed, None, 2)
+        ]
+    );
+    let known: Vec<Vec<usize>> =
+        summary.rows.iter().map(|r| r.accuracies.iter().map(Vec::len).collect()).collect();
+    assert_eq!(known, [[1, 0], [0, 1], [1, 0], [1, 0], [0, 1]]);
+    assert_eq!(summary.rows[0].paper, [Some(94.7), None]);
+    assert_eq!(summary.rows[1].paper, [None, Some(76.7)]);
+    assert_eq!(summary.rows[3].accuracies, summary.rows[2].accuracies, "PackNet forgets nothing");
+
+    let model = ModelFolder::open(&out.path().join("packnet/seed-1/second")).unwrap();
+    let size = |task: usize, level: usize| model.manifest().tasks[task].levels[level - 1].parameters;
+    assert_eq!(summary.rows[2].parameters_of_all, size(0, 1), "of the second unit nothing is there yet");
+    // The unit that both use counts once: 9 (8 * 8 + 8 * 8 + 8 * 16 + 16 * 16 + 16 * 32 + 32 * 32) numbers.
+    assert_eq!(summary.rows[4].parameters_of_all, size(0, 1) + size(1, 2) - 9 * 2048);
+    assert_eq!(summary.rows[0].parameters_of_all, summary.rows[4].parameters_of_all);
+    assert!(summary.markdown().contains("| NestedNet | 2 of 2 |"), "{}", summary.markdown());
+}

@@ -233,6 +233,13 @@ impl Parameters {
         }
     }
 
+    /// Ranges of a trunk's numbers: its convolutions' weights, its batch norms.
+    pub fn trunk(&self, plan: &Plan, layout: &LevelLayout) -> Vec<Range<usize>> {
+        let mut ranges = Vec::new();
+        self.runs(plan, layout, |own, _| ranges.push(own));
+        ranges
+    }
+
     /// Makes `packed` a trunk's parameters.
     pub fn gather(&self, plan: &Plan, layout: &LevelLayout, packed: &mut Vec<f32>) {
         packed.resize(layout.total, 0.0);

@@ -149,9 +149,9 @@ impl Scene {
             };
             tasks.push(curves::Task {
                 title: format!("{title}{}", if t < self.kept { " (kept)" } else { "" }),
-                loss: (0..levels).map(|l| curve(&|line| line.loss.get(t)?.get(l).copied())).collect(),
+                loss: (0..levels).map(|l| curve(&|line| *line.loss.get(t)?.get(l)?)).collect(),
                 training: (0..levels)
-                    .map(|l| curve(&|line| line.training_accuracy.get(t)?.get(l).copied()))
+                    .map(|l| curve(&|line| *line.training_accuracy.get(t)?.get(l)?))
                     .collect(),
                 test: (0..levels).map(test).collect(),
             });

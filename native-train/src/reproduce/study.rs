@@ -1,6 +1,7 @@
 //! What a study's file (TOML) says.
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, Keep};
+use crate::train::old_tasks;
 use dvn::Network;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
@@ -30,7 +31,7 @@ pub struct Method {
     pub name: String,
     /// Where it comes from.
     pub source: String,
-    /// The paper's test accuracies in percent, by level, then task.
+    /// The paper's test accuracies in percent, by level, then task; `nan` where it has none.
     #[serde(default)]
     pub paper: Vec<Vec<f64>>,
     /// Its runs, in order.
@@ -58,6 +59,8 @@ struct Known {
     /// Its tasks' data sets.
     tasks: Vec<String>,
     network: Network,
+    /// The levels that each of them has learned.
+    learned: Vec<Vec<usize>>,
 }
 
 /// A study that cannot be used.
@@ -193,9 +196,21 @@ impl Study {
         let shapes = config.tasks.iter().map(|_| (2, 32));
         let network =
             config.network_for(specs, shapes).map_err(|error| self.config_error(method, part, error))?;
-        let mut tasks = kept.map_or(Vec::new(), |kept| kept.tasks.clone());
+        let (mut tasks, mut learned) =
+            kept.map_or_else(Default::default, |k| (k.tasks.clone(), k.learned.clone()));
+        learned.extend(
+            config.learned(network.levels()).map_err(|error| self.config_error(method, part, error))?,
+        );
+        if let Some(kept) = kept
+            && config.training.keep == Keep::Features
+        {
+            let (specs, new) = (network.tasks(), kept.tasks.len());
+            let (old, new, trained, levels) = (&specs[0], &specs[new], &learned[0], &learned[new]);
+            old_tasks::check_features(&kept.tasks[0], old, trained, new, levels)
+                .map_err(|reason| method.error(format!("run \"{run}\": {reason}")))?;
+        }
         tasks.extend(config.tasks.into_iter().map(|t| t.data));
-        Ok(Known { tasks, network })
+        Ok(Known { tasks, network, learned })
     }
 
     fn config_error(&self, method: &Method, part: &Part, error: ConfigError) -> StudyError {
@@ -324,6 +339,13 @@ config = { task = [{ data = "cifar100" }], training = { rate = 0.01 } }
             ("rate = 0.01 }", "rate = 0.01 }, units = 1", "has another backbone or other units"),
             ("[{ data = \"cifar100\" }]", "[{ data = \"a\" }, { data = \"b\" }]", "adds 2 tasks to a model"),
             ("[{ data = \"cifar100\" }]", "[{ data = \"a\", order = [1, 1] }]", "run \"second\": "),
+            ("[{ data = \"cifar100\" }]", "[{ data = \"a\", levels = [3] }]", "task 1: levels [3]"),
+            (
+                "rate = 0.01",
+                "keep = \"features\"",
+                "run \"second\": keep = \"features\" takes those of cifar10",
+            ),
+            ("rate = 0.01", "keep = \"weight\"", "expected one of `answers`, `weights`, `features`"),
             ("source", "sauce", "sauce"),
             ("title = \"test\"", "", "title"),
             ("[[method]]\n", &format!("{again}[[method]]\n"), "is another method's too"),

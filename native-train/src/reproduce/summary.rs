@@ -55,11 +55,11 @@ pub struct Row {
     pub level: usize,
     /// Levels that there are.
     pub levels: usize,
-    /// Everything that this level needs, by task; 0 of a task that the models do not know.
+    /// Everything that this level needs, by task; 0 of a task that the models do not know, or have not trained this level of.
     pub parameters: Vec<u64>,
     /// Everything in the method's models.
     pub parameters_of_all: u64,
-    /// Test accuracies in percent, by task, then seed; none of a task that the models do not know.
+    /// Test accuracies in percent, by task, then seed; none where there are no parameters either.
     pub accuracies: Vec<Vec<f64>>,
     /// The paper's, by task, where it has them.
     pub paper: Vec<Option<f64>>,
@@ -69,9 +69,9 @@ pub struct Row {
 
 /// The model of one run, for one seed.
 struct Model {
-    /// Names and levels of its tasks.
-    tasks: Vec<(String, Vec<Level>)>,
-    /// All of its parameters.
+    /// Names and levels of its tasks; none of a level that was not trained.
+    tasks: Vec<(String, Vec<Option<Level>>)>,
+    /// All that its trained levels need.
     parameters: u64,
     seconds: f64,
 }
@@ -89,17 +89,23 @@ impl Model {
             let measured = |l: &manifest::Level| {
                 let missing =
                     || format!("{}: level {} of {} was not measured", path.display(), l.level, task.name);
-                Ok(Level { parameters: l.parameters, accuracy: l.accuracy.with_context(missing)? })
+                let level =
+                    || Ok(Level { parameters: l.parameters, accuracy: l.accuracy.with_context(missing)? });
+                (!l.untrained).then(level).transpose()
             };
             tasks.push((task.name.clone(), task.levels.iter().map(measured).collect::<anyhow::Result<_>>()?));
         }
+        let trained = model.manifest().tasks.iter().enumerate();
+        let trained: Vec<(usize, usize)> =
+            trained.flat_map(|(t, task)| task.trained().into_iter().map(move |level| (t, level))).collect();
+        let parameters = model.network().parameters_of(&trained)?;
         let metrics = Output::training_of(path).join("metrics.jsonl");
         let lines = Metrics::read(&metrics).with_context(|| metrics.display().to_string())?;
         let seconds = lines.iter().rev().find_map(|line| match line {
             Line::Step(line) => Some(line.seconds),
             Line::Evaluation { .. } => None,
         });
-        Ok(Model { tasks, parameters: model.network().total_parameters(), seconds: seconds.unwrap_or(0.0) })
+        Ok(Model { tasks, parameters, seconds: seconds.unwrap_or(0.0) })
     }
 }
 
@@ -122,7 +128,7 @@ impl Summary {
         let mut tasks: Vec<Task> = Vec::new();
         for (name, levels) in all.iter().flatten().flatten().flat_map(|model| &model.tasks) {
             if tasks.iter().all(|task| task.name != *name) {
-                let images = levels.first().map_or(0, |l| l.accuracy.images);
+                let images = levels.iter().flatten().next().map_or(0, |l| l.accuracy.images);
                 tasks.push(Task { name: name.clone(), images });
             }
         }
@@ -178,7 +184,7 @@ impl Summary {
     }
 }
 
-/// A row for each level of some models of a method, which are given by run, then seed; `paper` has the paper's figures by level,
+/// A row for each trained level of some models of a method, which are given by run, then seed; `paper` has the paper's figures by level,
 /// then task in the models' order.
 fn rows_of(
     method: &Method,
@@ -196,13 +202,15 @@ fn rows_of(
                 if rows.len() <= i {
                     rows.push(Row::new(method, tasks.len(), i + 1, levels.len()));
                 }
-                let of_seed = |model: &Model| Some(model.tasks.get(t)?.1.get(i)?.accuracy.percent);
+                let Some(level) = level else { continue };
+                let of_seed = |model: &Model| Some(model.tasks.get(t)?.1.get(i)?.as_ref()?.accuracy.percent);
                 let percent: Option<Vec<f64>> = seeds.iter().map(of_seed).collect();
                 let row = &mut rows[i];
                 row.parameters[place] = level.parameters;
                 row.accuracies[place] =
                     percent.context("the seeds' models have different tasks or levels")?;
-                row.paper[place] = paper.get(i).and_then(|tasks| tasks.get(known)).copied();
+                let paper = paper.get(i).and_then(|tasks| tasks.get(known)).copied();
+                row.paper[place] = paper.filter(|percent| !percent.is_nan());
             }
             known += 1;
         }
@@ -211,6 +219,7 @@ fn rows_of(
             row.seconds += mean_seconds(seeds);
         }
     }
+    rows.retain(|row| !row.accuracies.iter().all(Vec::is_empty));
     Ok(rows)
 }
 

@@ -95,11 +95,11 @@ fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-fn tags(kind: &str, tasks: &[String], values: &[Vec<f64>]) -> Vec<(String, f32)> {
+fn tags(kind: &str, tasks: &[String], values: &[Vec<Option<f64>>]) -> Vec<(String, f32)> {
     let mut out = Vec::new();
     for (task, levels) in tasks.iter().zip(values) {
         for (level, value) in levels.iter().enumerate() {
-            out.push((tag(kind, task, level + 1), *value as f32));
+            out.extend(value.map(|value| (tag(kind, task, level + 1), value as f32)));
         }
     }
     out

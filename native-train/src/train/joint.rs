@@ -1,10 +1,11 @@
 //! A step of learning: the sum over tasks and levels of the cross-entropy of one batch each (joint learning, paper eq. 4), and for
 //! tasks that are only kept, of the distance from what they answered before (sequential learning, eq. 6).
 
+use super::frozen::{Frozen, Level};
 use super::old_tasks::OldTasks;
 use super::optimizer::Sgd;
 use super::team::{Sum, Team};
-use crate::config::Training;
+use crate::config::{Keep, Training};
 use crate::data::Batch;
 use crate::network::oracle::{self, Statistics};
 use crate::network::trunk::{Saved, Times};
@@ -25,12 +26,17 @@ pub struct LevelResult {
     pub hits: usize,
 }
 
+/// By task, then level - 1; none of a level that was not run.
+pub type Results = Vec<Vec<Option<LevelResult>>>;
+
 /// A forward pass of a trunk.
 enum Pass {
     /// By the project's own kernels.
     Kernels(Saved),
     /// By candle's built-in operations: the features with their graph.
     BuiltIn { features: Tensor, packed: Var, statistics: Vec<BatchStatistics> },
+    /// Of a trunk that learns nothing.
+    Fixed,
 }
 
 /// What a level is to answer to each image of a batch.
@@ -46,7 +52,11 @@ struct Goal {
 /// A network in training.
 pub struct Joint {
     /// By task, then level - 1: the plan at the images' own size, and the packed layout (the same at any size).
-    plans: Vec<Vec<(Arc<Plan>, LevelLayout)>>,
+    plans: Vec<Vec<Level>>,
+    /// The levels that are run, by task.
+    learned: Vec<Vec<usize>>,
+    /// What no step changes.
+    frozen: Frozen,
     /// All trained numbers and the running statistics.
     pub parameters: Parameters,
     /// The optimizer's momentum, one for each trained number.
@@ -86,6 +96,8 @@ impl Joint {
         let parameters = Parameters::new(network, seed);
         let count = parameters.values.len();
         Ok(Joint {
+            learned: vec![(1..=network.levels()).collect(); plans.len()],
+            frozen: Frozen::default(),
             plans,
             parameters,
             velocity: vec![0.0; count],
@@ -102,19 +114,66 @@ impl Joint {
         })
     }
 
+    /// Learns these levels of each task, of those that are kept too, and no others.
+    pub fn learn(&mut self, levels: Vec<Vec<usize>>) {
+        self.learned = levels;
+        self.freeze();
+    }
+
+    /// The levels that each task learns or has learned.
+    pub fn learned(&self) -> &[Vec<usize>] {
+        &self.learned
+    }
+
     /// Keeps the first tasks as `old` knows them: no batch of theirs is needed.
     pub fn keep(&mut self, old: OldTasks) {
         self.old = Some(old);
+        self.freeze();
+    }
+
+    /// Works out what no step changes.
+    fn freeze(&mut self) {
+        let kept = match &self.old {
+            Some(old) if old.keeps() != Keep::Answers => old.len(),
+            _ => 0,
+        };
+        let levels: Vec<Vec<&Level>> = self
+            .plans
+            .iter()
+            .zip(&self.learned)
+            .map(|(plans, learned)| learned.iter().map(|l| &plans[l - 1]).collect())
+            .collect();
+        let (kept, learned) = levels.split_at(kept);
+        let features = self.keeps(Keep::Features);
+        self.frozen = Frozen::new(&self.parameters, &learned.concat(), &kept.concat(), features);
+    }
+
+    /// Whether there are old tasks, of which this is kept.
+    fn keeps(&self, what: Keep) -> bool {
+        self.old.as_ref().is_some_and(|old| old.keeps() == what)
     }
 
     /// Makes all numbers those of the old tasks' network, before the first step; `batch` is one of the new task's.
     pub fn start_from_old(&mut self, batch: &Batch) {
         let Some(old) = &self.old else { return };
         self.parameters = old.before().clone();
-        let seen: Vec<Batch> = (0..old.len()).map(|task| old.seen_by(task, batch)).collect();
-        for (task, batch) in seen.iter().enumerate() {
-            for level in 1..=self.plans[task].len() {
-                self.unfold(task, level, batch);
+        match old.keeps() {
+            Keep::Answers => {
+                let seen: Vec<Batch> = (0..old.len()).map(|task| old.seen_by(task, batch)).collect();
+                for (task, batch) in seen.iter().enumerate() {
+                    for level in self.learned[task].clone() {
+                        self.unfold(task, level, batch);
+                    }
+                }
+            }
+            Keep::Weights => {}
+            Keep::Features => {
+                for plans in &self.plans[old.len()..] {
+                    for ((first, _), (plan, _)) in self.plans[0].iter().zip(plans) {
+                        let norms = self.parameters.folded_norms(first);
+                        self.parameters.set_folded(plan, &norms);
+                    }
+                }
             }
         }
     }
@@ -160,21 +219,20 @@ impl Joint {
         (self.trunk.times, self.optimizer)
     }
 
-    /// One step: one batch of every task through every level of it, then the optimizer. Tasks that are kept take the first batch,
-    /// there is none of their own. Results by task, then level - 1.
+    /// One step: one batch of every task through every level of it that is learned, then the optimizer. Tasks whose answers are kept
+    /// take the first batch, there is none of their own.
     ///
     /// # Errors
     /// candle's.
-    pub fn step(
-        &mut self,
-        batches: &[Batch],
-        rate: f32,
-        training: &Training,
-    ) -> Result<Vec<Vec<LevelResult>>> {
+    pub fn step(&mut self, batches: &[Batch], rate: f32, training: &Training) -> Result<Results> {
         let old = self.old.as_ref().map_or(0, OldTasks::len);
         let mut results = Vec::new();
         for task in 0..old {
-            results.push(self.old_task(task, &batches[0], training)?);
+            results.push(if self.keeps(Keep::Answers) {
+                self.old_task(task, &batches[0], training)?
+            } else {
+                vec![None; self.plans[task].len()]
+            });
         }
         for (i, batch) in batches.iter().enumerate() {
             results.push(self.task(old + i, batch, training)?);
@@ -191,20 +249,24 @@ impl Joint {
         let sgd = Sgd { rate, momentum: training.momentum, decay: training.weight_decay };
         let decayed = self.parameters.decayed();
         let start = Instant::now();
+        self.frozen.save(&self.parameters.values);
         sgd.step(&mut self.parameters.values, &mut self.velocity, &mut self.gradient, decayed);
+        self.frozen.restore(&mut self.parameters.values);
         self.optimizer += start.elapsed();
         Ok(results)
     }
 
     /// Adds the gradients of one task's batch.
-    fn task(&mut self, task: usize, batch: &Batch, training: &Training) -> Result<Vec<LevelResult>> {
+    fn task(&mut self, task: usize, batch: &Batch, training: &Training) -> Result<Vec<Option<LevelResult>>> {
         self.at_size(batch.size);
-        let levels = self.plans[task].len();
-        let mut results = vec![LevelResult::default(); levels];
+        let mut results = vec![None; self.plans[task].len()];
+        let learned = self.learned[task].clone();
+        let largest = learned.last().copied();
         let mut teacher = None;
-        for level in (1..=levels).rev() {
+        for level in learned.into_iter().rev() {
+            let is_largest = Some(level) == largest;
             let classes = self.plans[task][level - 1].0.classes();
-            let smoothing = if level == levels { training.label_smoothing } else { 0.0 };
+            let smoothing = if is_largest { training.label_smoothing } else { 0.0 };
             let mut targets = targets(&batch.labels, classes, smoothing, &self.device)?;
             if let Some(teacher) = &teacher {
                 let share = training.distillation;
@@ -212,21 +274,26 @@ impl Joint {
             }
             let goal = Goal { targets, temperature: 1.0, weight: 1.0 };
             let (loss, logits) = self.level(task, level, batch, &goal)?;
-            if level == levels && training.distillation > 0.0 {
+            if is_largest && training.distillation > 0.0 {
                 teacher = Some(log_softmax(&logits)?.exp()?);
             }
-            results[level - 1] = LevelResult { loss, hits: hits(&logits, &batch.labels)? };
+            results[level - 1] = Some(LevelResult { loss, hits: hits(&logits, &batch.labels)? });
         }
         Ok(results)
     }
 
     /// Adds the gradients that keep an old task's answers on another task's batch.
-    fn old_task(&mut self, task: usize, batch: &Batch, training: &Training) -> Result<Vec<LevelResult>> {
+    fn old_task(
+        &mut self,
+        task: usize,
+        batch: &Batch,
+        training: &Training,
+    ) -> Result<Vec<Option<LevelResult>>> {
         self.at_size(batch.size);
-        let Some(old) = &self.old else { return Ok(Vec::new()) };
+        let mut results = vec![None; self.plans[task].len()];
+        let Some(old) = &self.old else { return Ok(results) };
         let batch = &old.seen_by(task, batch);
-        let mut results = Vec::new();
-        for level in 1..=self.plans[task].len() {
+        for level in self.learned[task].clone() {
             let before = self.logits_before(task, level, batch)?;
             let temperature = OldTasks::TEMPERATURE;
             let targets = log_softmax(&(&before / temperature)?)?.exp()?;
@@ -234,7 +301,7 @@ impl Joint {
             let (loss, logits) = self.level(task, level, batch, &goal)?;
             let before = before.argmax(D::Minus1)?.to_vec1::<u32>()?;
             let before: Vec<u16> = before.into_iter().map(|answer| answer as u16).collect();
-            results.push(LevelResult { loss, hits: hits(&logits, &before)? });
+            results[level - 1] = Some(LevelResult { loss, hits: hits(&logits, &before)? });
         }
         Ok(results)
     }
@@ -244,17 +311,21 @@ impl Joint {
         let plan = self.plan(task, level, batch.size);
         let Some(old) = &self.old else { candle_core::bail!("no old tasks") };
         old.before().gather(&plan, &self.plans[task][level - 1].1, &mut self.packed[0]);
-        let (n, packed) = (batch.labels.len(), &self.packed[0]);
-        let features = if self.kernels {
-            let (features, _) = self.trunk.forward_folded(&plan, &batch.images, packed);
-            Tensor::from_vec(features, (n, plan.features()), &self.device)?
-        } else {
-            let images = Tensor::from_slice(&batch.images, (n, batch.size, batch.size, 3), &self.device)?;
-            let packed = Tensor::from_slice(packed, packed.len(), &self.device)?;
-            oracle::trunk(&plan, &images, &packed, Statistics::Folded)?
-        };
         let [weight, bias] = classifier(old.before(), &plan, &self.device)?;
+        let features = self.folded_features(&plan, batch)?;
         Ok(features.matmul(&weight.t()?)?.broadcast_add(&bias)?.detach())
+    }
+
+    /// What a trunk with folded batch norms makes of a batch; its parameters are in `packed[0]`.
+    fn folded_features(&mut self, plan: &Plan, batch: &Batch) -> Result<Tensor> {
+        let (n, packed) = (batch.labels.len(), &self.packed[0]);
+        if self.kernels {
+            let (features, _) = self.trunk.forward_folded(plan, &batch.images, packed);
+            return Tensor::from_vec(features, (n, plan.features()), &self.device);
+        }
+        let images = Tensor::from_slice(&batch.images, (n, batch.size, batch.size, 3), &self.device)?;
+        let packed = Tensor::from_slice(packed, packed.len(), &self.device)?;
+        oracle::trunk(plan, &images, &packed, Statistics::Folded)
     }
 
     /// A level's plan for images of this size.
@@ -299,8 +370,11 @@ impl Joint {
     fn forward(&mut self, plan: &Plan, level: usize, batch: &Batch) -> Result<(Tensor, Pass)> {
         let n = batch.labels.len();
         let layout = &self.plans[plan.task][level - 1].1;
-        let packed = &mut self.packed[0];
-        self.parameters.gather(plan, layout, packed);
+        self.parameters.gather(plan, layout, &mut self.packed[0]);
+        if self.keeps(Keep::Features) {
+            return Ok((self.folded_features(plan, batch)?, Pass::Fixed));
+        }
+        let packed = &self.packed[0];
         if self.kernels {
             let (features, saved) = self.trunk.forward(plan, &batch.images, packed);
             return Ok((
@@ -336,6 +410,11 @@ impl Joint {
                 *d_packed = gradient(&gradients, &packed)?.to_vec1()?;
                 Ok(statistics)
             }
+            Pass::Fixed => {
+                d_packed.clear();
+                d_packed.resize(packed.len(), 0.0);
+                Ok(Vec::new())
+            }
         }
     }
 
@@ -350,12 +429,12 @@ impl Joint {
     }
 
     /// Makes one process's results those of the team.
-    fn share(&self, results: &mut [Vec<LevelResult>]) {
-        let levels = || results.iter().flatten();
+    fn share(&self, results: &mut Results) {
+        let levels = || results.iter().flatten().flatten();
         let mut sums: Vec<f64> = levels().flat_map(|r| [r.loss, r.hits as f64]).collect();
         self.team.sum(&mut sums);
         let size = self.team.size() as f64;
-        for (result, sum) in results.iter_mut().flatten().zip(sums.chunks_exact(2)) {
+        for (result, sum) in results.iter_mut().flatten().flatten().zip(sums.chunks_exact(2)) {
             *result = LevelResult { loss: sum[0] / size, hits: sum[1] as usize };
         }
     }

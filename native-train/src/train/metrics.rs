@@ -31,10 +31,10 @@ pub struct StepLine {
     pub epoch: f64,
     /// Learning rate.
     pub rate: f32,
-    /// Of an image; by task, then level.
-    pub loss: Vec<Vec<f64>>,
+    /// Of an image; by task, then level. None of a level that is not learned.
+    pub loss: Vec<Vec<Option<f64>>>,
     /// On the training batches, percent; by task, then level.
-    pub training_accuracy: Vec<Vec<f64>>,
+    pub training_accuracy: Vec<Vec<Option<f64>>>,
     /// Images of all tasks in a second.
     pub images_per_s: f64,
     /// Seconds of training in all.
@@ -105,8 +105,8 @@ mod tests {
             step,
             epoch: 0.5,
             rate: 0.1,
-            loss: vec![vec![1.5]],
-            training_accuracy: vec![vec![50.0]],
+            loss: vec![vec![Some(1.5), None]],
+            training_accuracy: vec![vec![Some(50.0), None]],
             images_per_s: 10.0,
             seconds: 1.0,
             waited: 0.0,

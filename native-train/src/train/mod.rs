@@ -3,6 +3,7 @@
 pub mod average;
 pub mod checkpoint;
 pub mod events;
+mod frozen;
 pub mod joint;
 pub mod metrics;
 pub mod old_tasks;

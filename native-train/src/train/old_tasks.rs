@@ -6,6 +6,7 @@
 //! shifts, which are made into such batch norms by a first batch ([`Joint::start_from_old`](super::Joint::start_from_old)): at
 //! first each level is what it was, for the old images too, and from then on its scales follow the statistics as far as these move.
 
+use crate::config::Keep;
 use crate::data::{self, Batch, Dataset, Images, Statistics};
 use crate::import;
 use crate::network::Parameters;
@@ -21,6 +22,7 @@ pub struct OldTasks {
     before: Parameters,
     /// By task: what a normalised value of the new task is multiplied by, and what is added then, to be one of this task's.
     colours: Vec<[[f32; 3]; 2]>,
+    keep: Keep,
 }
 
 impl OldTasks {
@@ -34,7 +36,17 @@ impl OldTasks {
             let summand = |c: usize| (new.mean[c] - old.mean[c]) / old.std[c];
             [std::array::from_fn(factor), std::array::from_fn(summand)]
         };
-        OldTasks { before, colours: old.iter().map(colours).collect() }
+        OldTasks { before, colours: old.iter().map(colours).collect(), keep: Keep::Answers }
+    }
+
+    /// With this of them kept, not their answers.
+    pub fn keeping(self, keep: Keep) -> OldTasks {
+        OldTasks { keep, ..self }
+    }
+
+    /// What of them is kept.
+    pub fn keeps(&self) -> Keep {
+        self.keep
     }
 
     /// How many there are.
@@ -81,6 +93,29 @@ pub fn check(old: &[Task], set: &Dataset) -> anyhow::Result<()> {
             task.name
         );
     }
+    Ok(())
+}
+
+/// Makes sure that an old task, which knows the levels `trained`, has the features of a new one, which is to learn `levels`.
+///
+/// # Errors
+/// If it has another order of units, or has not learned all of these levels.
+pub fn check_features(
+    name: &str,
+    old: &TaskSpec,
+    trained: &[usize],
+    new: &TaskSpec,
+    levels: &[usize],
+) -> anyhow::Result<()> {
+    let [found, expected] = [new, old].map(|t| t.order.iter().map(|u| u.number()).collect::<Vec<usize>>());
+    ensure!(
+        found == expected,
+        "keep = \"features\" takes those of {name}, with its order of units: the new task's is {found:?}, expected {expected:?}"
+    );
+    ensure!(
+        levels.iter().all(|l| trained.contains(l)),
+        "keep = \"features\" takes those of {name}, which knows the levels {trained:?}: the new task is to learn {levels:?}"
+    );
     Ok(())
 }
 

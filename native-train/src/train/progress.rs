@@ -1,7 +1,7 @@
 //! What a run tells while it goes on: a bar on a terminal, log lines elsewhere, and metrics as JSON lines and for TensorBoard.
 
 use super::events::Events;
-use super::joint::LevelResult;
+use super::joint::{LevelResult, Results};
 use super::metrics::{Line, Metrics, StepLine};
 use crate::report::TaskReport;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,21 +20,29 @@ const METRICS_EVERY: Duration = Duration::from_secs(2);
 #[derive(Default)]
 struct Sums {
     steps: usize,
+    /// Of one task.
     images: usize,
-    results: Vec<Vec<LevelResult>>,
+    results: Results,
 }
 
 impl Sums {
-    fn add(&mut self, images: usize, results: &[Vec<LevelResult>]) {
+    fn add(&mut self, images: usize, results: &Results) {
         if self.results.is_empty() {
-            self.results = results.iter().map(|t| vec![LevelResult::default(); t.len()]).collect();
+            self.results = results.iter().map(|t| vec![None; t.len()]).collect();
         }
         self.steps += 1;
         self.images += images;
-        for (sum, r) in self.results.iter_mut().flatten().zip(results.iter().flatten()) {
-            sum.loss += r.loss;
-            sum.hits += r.hits;
+        for (sum, result) in self.results.iter_mut().flatten().zip(results.iter().flatten()) {
+            let Some(result) = result else { continue };
+            let sum = sum.get_or_insert_default();
+            sum.loss += result.loss;
+            sum.hits += result.hits;
         }
+    }
+
+    /// Tasks that took part.
+    fn tasks(&self) -> usize {
+        self.results.iter().filter(|levels| levels.iter().any(Option::is_some)).count()
     }
 }
 
@@ -150,11 +158,11 @@ impl Progress {
         self.bar.suspend(|| eprintln!("{text}"));
     }
 
-    /// Takes note of a step.
+    /// Takes note of a step, which took so many images of each task.
     ///
     /// # Errors
     /// If the metrics cannot be written.
-    pub fn step(&mut self, at: At, images: usize, results: &[Vec<LevelResult>]) -> std::io::Result<()> {
+    pub fn step(&mut self, at: At, images: usize, results: &Results) -> std::io::Result<()> {
         self.sums.add(images, results);
         self.bar.set_position(at.step);
         if self.written.elapsed() < METRICS_EVERY && at.step < self.steps.all {
@@ -162,14 +170,17 @@ impl Progress {
         }
         let seconds = self.written.elapsed().as_secs_f64().max(1e-9);
         let sums = std::mem::take(&mut self.sums);
-        let tasks = sums.results.len().max(1);
-        let per = |f: &dyn Fn(&LevelResult) -> f64| -> Vec<Vec<f64>> {
-            sums.results.iter().map(|t| t.iter().map(|r| round(f(r))).collect()).collect()
+        let per = |f: &dyn Fn(&LevelResult) -> f64| -> Vec<Vec<Option<f64>>> {
+            let of_task = |levels: &Vec<Option<LevelResult>>| {
+                levels.iter().map(|r| r.as_ref().map(|r| round(f(r)))).collect()
+            };
+            sums.results.iter().map(of_task).collect()
         };
         let loss = per(&|r| r.loss / sums.steps as f64);
-        let training_accuracy = per(&|r| 100.0 * (r.hits * tasks) as f64 / sums.images as f64);
-        let images_per_s = round(sums.images as f64 / seconds);
-        let whole = loss.iter().map(|t| t.last().map_or("-".into(), |l| format!("{l:.2}")));
+        let training_accuracy = per(&|r| 100.0 * r.hits as f64 / sums.images as f64);
+        let images_per_s = round((sums.images * sums.tasks()) as f64 / seconds);
+        let largest = loss.iter().map(|levels| levels.iter().rev().find_map(|l| *l));
+        let whole = largest.map(|loss| loss.map_or("-".into(), |l| format!("{l:.2}")));
         self.pace.add(seconds / self.steps.cost(self.since..at.step));
         self.since = at.step;
         let left = indicatif::HumanDuration(self.steps.left(at.step, &self.pace));

@@ -2,14 +2,14 @@
 
 use super::average::Average;
 use super::checkpoint::{Checkpoint, Head, VERSION};
-use super::joint::{Joint, LevelResult};
+use super::joint::{Joint, Results};
 use super::old_tasks::{self, OldTasks};
 use super::output::Output;
 use super::progress::{At, Progress, Steps};
 use super::setup::{Setup, Start};
 use super::take_over::{self, take_over};
 use super::team::Team;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Keep};
 use crate::data::augment::Augment;
 use crate::data::{self, Batch, Dataset, Loader, Prefetch, Scale, Statistics};
 use crate::evaluate::{self, engines};
@@ -28,9 +28,6 @@ use std::time::{Duration, Instant};
 
 /// A checkpoint is written at least this often, if nothing else is asked for.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
-
-/// By task, then level - 1.
-type Results = Vec<Vec<LevelResult>>;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -129,7 +126,10 @@ impl Run {
         let statistics: Vec<Statistics> = known.chain(sets.iter().map(Dataset::statistics)).collect();
         let largest = sets.iter().map(Dataset::len).max().unwrap_or(0);
         let steps = (config.training.epochs * largest as f64 / config.training.batch as f64).ceil() as u64;
-        let joint = Joint::new(&network, config.seed, device)?.in_team(team.clone());
+        let mut learned: Vec<Vec<usize>> = old.iter().map(Task::trained).collect();
+        learned.extend(config.learned(network.levels())?);
+        let mut joint = Joint::new(&network, config.seed, device)?.in_team(team.clone());
+        joint.learn(learned);
         let mut run = Run {
             sets: sets.into_iter().map(Arc::new).collect(),
             step: 0,
@@ -220,6 +220,11 @@ impl Run {
     /// Takes over all that a trained model holds, and keeps its tasks.
     fn add_to(&mut self, model: &ModelFolder) -> anyhow::Result<()> {
         take_over::check(model, &self.network)?;
+        if self.config.training.keep == Keep::Features {
+            let (tasks, learned, new) = (self.network.tasks(), self.joint.learned(), self.old.len());
+            let name = &self.old[0].name;
+            old_tasks::check_features(name, &tasks[0], &learned[0], &tasks[new], &learned[new])?;
+        }
         let mut before = self.joint.parameters.clone();
         old_tasks::restore(model, &self.network, &mut before)?;
         self.keep_old(before);
@@ -231,7 +236,7 @@ impl Run {
     /// Keeps the old tasks as they are in `before`.
     fn keep_old(&mut self, before: Parameters) {
         let (old, new) = self.statistics.split_at(self.old.len());
-        self.joint.keep(OldTasks::new(before, old, &new[0]));
+        self.joint.keep(OldTasks::new(before, old, &new[0]).keeping(self.config.training.keep));
     }
 
     /// What will be trained, for people.
@@ -296,7 +301,7 @@ impl Run {
         let start = Instant::now();
         let rate = self.config.training.rate_at(self.step, self.steps);
         let results = self.joint.step(batch, rate, &self.config.training)?;
-        if results.iter().flatten().any(|r| !r.loss.is_finite()) {
+        if results.iter().flatten().flatten().any(|r| !r.loss.is_finite()) {
             bail!(
                 "the loss is no longer a number at step {}: lower training.rate (now {rate}); the last checkpoint is \
                  intact",
@@ -360,7 +365,7 @@ impl Run {
             let (results, stopping) = self.advance(&batch, &stop)?;
             // What an old task sees are the new one's.
             let shown = batch.iter().map(|b| b.labels.len()).sum::<usize>() * self.team.size();
-            let images = shown / batch.len().max(1) * results.len();
+            let images = shown / batch.len().max(1);
             batches.recycle(batch);
             let epoch = self.step as f64 * self.config.training.batch as f64 / epoch_images;
             let waited = batches.waited().as_secs_f64();
@@ -459,8 +464,10 @@ impl Run {
         for (task, old) in manifest.tasks.iter_mut().zip(&self.old) {
             task.title.clone_from(&old.title);
         }
-        for (task, report) in manifest.tasks.iter_mut().zip(&report.tasks) {
+        let learned = self.joint.learned();
+        for ((task, report), learned) in manifest.tasks.iter_mut().zip(&report.tasks).zip(learned) {
             for (level, report) in task.levels.iter_mut().zip(&report.levels) {
+                level.untrained = !learned.contains(&level.level);
                 let measured = report.accuracy.zip(report.images);
                 level.accuracy = measured.map(|(percent, images)| Accuracy { percent, images, seeds: 1 });
             }

@@ -121,7 +121,7 @@ fn train(team: Arc<Team>, steps: u64, keeps: bool) -> (Joint, Vec<f64>) {
     for step in 0..steps {
         let batches: Vec<_> = loaders.iter_mut().map(|l| l.batch_at(step, Scale::Half)).collect();
         let results = joint.step(&batches, 0.05, &config.training).unwrap();
-        losses = results.iter().flatten().map(|r| r.loss).collect();
+        losses = results.iter().flatten().flatten().map(|r| r.loss).collect();
     }
     (joint, losses)
 }
