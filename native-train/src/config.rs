@@ -59,8 +59,8 @@ pub enum Keep {
     /// Every weight that they use: the new task trains the other weights, and has its own batch norms and classifiers (PackNet,
     /// Mallya and Lazebnik 2018, by units).
     Weights,
-    /// Everything: the new task has the first old one's stem and batch norms, and learns classifiers alone (Feature Extraction,
-    /// Donahue and others 2014).
+    /// Everything: the new task has the stem and the batch norms of an old one with its order of units, and learns classifiers alone
+    /// (Feature Extraction, Donahue and others 2014).
     Features,
 }
 

@@ -36,6 +36,9 @@ pub struct LevelReport {
     /// Milliseconds an image took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ms_per_image: Option<f64>,
+    /// Whether no training has changed its own numbers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untrained: bool,
 }
 
 /// A level of every task, resident together.
@@ -83,6 +86,7 @@ impl Report {
                     accuracy: None,
                     images: None,
                     ms_per_image: None,
+                    untrained: false,
                 });
             }
             tasks.push(TaskReport { name: name.clone(), levels });
@@ -101,6 +105,7 @@ impl Report {
             for (level, from) in task.levels.iter_mut().zip(&from.levels) {
                 level.accuracy = from.accuracy.map(|a| a.percent);
                 level.images = from.accuracy.map(|a| a.images);
+                level.untrained = from.untrained;
             }
         }
         if manifest.tasks.len() > 1 {
@@ -113,6 +118,13 @@ impl Report {
             report.together = manifest.combinations(network)?.into_iter().map(about).collect();
         }
         Ok(report)
+    }
+
+    /// Marks all levels but these, by task, as untrained.
+    pub fn mark_untrained(&mut self, trained: &[Vec<usize>]) {
+        for (task, trained) in self.tasks.iter_mut().zip(trained) {
+            task.levels.iter_mut().for_each(|l| l.untrained = !trained.contains(&l.level));
+        }
     }
 
     /// A table for people. Columns that no level has a value for are left out.
@@ -142,8 +154,9 @@ impl Report {
                     format!("{:.1}", level.macs as f64 / 1e6),
                 ];
                 let cell = |v: Option<String>| v.unwrap_or_else(|| "-".to_owned());
+                let note = if level.untrained { "untrained: " } else { "" };
                 if accuracy {
-                    row.push(cell(level.accuracy.map(|a| format!("{a:.2} %"))));
+                    row.push(cell(level.accuracy.map(|a| format!("{note}{a:.2} %"))));
                     row.push(cell(level.images.map(thousands)));
                 }
                 if time {

@@ -6,7 +6,7 @@ use candle_core::Device;
 use common::{from_checkpoint, last_checkpoint, new_run};
 use dvn::folder::ModelFolder;
 use dvn::{Network, Shard, ShardId};
-use native_train::config::{Config, Training};
+use native_train::config::{Config, Keep, Training};
 use native_train::data::augment::Augment;
 use native_train::data::{self, Batch, Loader, Scale, Split};
 use native_train::evaluate::engines;
@@ -102,7 +102,7 @@ fn kept_features_leave_only_classifiers_to_learn() {
 
     let other = text.replace("order = [1, 2]", "order = [2, 1]");
     let error = new_run(&other, folder.path(), Start::AddTo(&first)).err().unwrap().to_string();
-    assert!(error.contains("the new task's is [2, 1], expected [1, 2]"), "{error}");
+    assert!(error.contains("the new task's is [2, 1], that of sample-cifar10 [1, 2]"), "{error}");
     let half =
         train(&config(&[("sample-cifar10", "levels = [2]")], ""), &folder.path().join("half"), Start::Fresh);
     let error = new_run(&text, folder.path(), Start::AddTo(half.path())).err().unwrap().to_string();
@@ -149,6 +149,38 @@ fn the_gradient_of_some_levels_is_their_part_of_the_sum() {
     assert!(one.iter().zip(&other).filter(|(a, b)| (**a == 0.0) != (**b == 0.0)).count() > 1000);
 }
 
+/// With all weights kept, the new task starts with the stem and the batch norms of the old one that has its order.
+#[test]
+fn kept_weights_come_with_batch_norms_to_start_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = train(&config(&[("sample-cifar10", "levels = [1]")], ""), folder.path(), Start::Fresh);
+    let (network, batches, _) = two_tasks();
+    let mut joint = Joint::new(&network, 1, Device::Cpu).unwrap();
+    joint.learn(vec![vec![1], vec![1, 2]]);
+    let mut before = joint.parameters.clone();
+    old_tasks::restore(&model, &network, &mut before).unwrap();
+    let statistics = data::Statistics::from(model.manifest().tasks[0].input);
+    joint.keep(OldTasks::new(before, &[statistics], &statistics).keeping(Keep::Weights));
+    joint.start_from_old(&batches[1]);
+    old_tasks::give_features(&network, &model.manifest().tasks, &mut joint, &batches[1]).unwrap();
+    let read = |id| export::shard(&network, &joint.parameters, id).unwrap();
+    assert_eq!(read(ShardId::Stem { task: 1 }), model.read(ShardId::Stem { task: 0 }).unwrap());
+    let norms = |shard| match shard {
+        Shard::Level(own) => own.norms,
+        _ => panic!("another kind"),
+    };
+    let old = norms(model.read(ShardId::Level { task: 0, level: 1 }).unwrap());
+    let new = norms(read(ShardId::Level { task: 1, level: 1 }));
+    for (old, new) in old.iter().zip(&new) {
+        for (a, b) in old.scale.iter().chain(&old.shift).zip(new.scale.iter().chain(&new.shift)) {
+            assert!((a - b).abs() < 1e-4 * (1.0 + a.abs()), "{b}, expected {a}");
+        }
+    }
+    // The old task has not learned level 2: nothing of it is taken.
+    let fresh = norms(read(ShardId::Level { task: 1, level: 2 }));
+    assert!(fresh.iter().flat_map(|n| &n.scale).all(|s| (s - 1.0).abs() < 1e-4));
+}
+
 /// The gradient of a classifier's bias is the mean of softmax - label, whatever the features are; here by the inference engine's
 /// logits. candle's built-in operations give the same.
 #[test]
@@ -156,8 +188,6 @@ fn features_are_those_that_inference_computes() {
     let folder = tempfile::tempdir().unwrap();
     let model = train(&config(&[("sample-cifar10", "")], ""), folder.path(), Start::Fresh);
     let (network, batches, training) = two_tasks();
-    let text = config(&[("sample-cifar100", "")], "keep = \"features\"");
-    let keep = Config::parse(&text).unwrap().training.keep;
     for built_in in [false, true] {
         let mut joint = Joint::new(&network, 1, Device::Cpu).unwrap();
         if built_in {
@@ -166,8 +196,9 @@ fn features_are_those_that_inference_computes() {
         let mut before = joint.parameters.clone();
         old_tasks::restore(&model, &network, &mut before).unwrap();
         let statistics = data::Statistics::from(model.manifest().tasks[0].input);
-        joint.keep(OldTasks::new(before, &[statistics], &statistics).keeping(keep));
+        joint.keep(OldTasks::new(before, &[statistics], &statistics).keeping(Keep::Features));
         joint.start_from_old(&batches[1]);
+        old_tasks::give_features(&network, &model.manifest().tasks, &mut joint, &batches[1]).unwrap();
         let at_first = joint.parameters.clone();
         let mut engine =
             engines::cpu(&network, |id| Ok(export::shard(&network, &at_first, id).unwrap())).unwrap();

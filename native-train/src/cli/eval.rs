@@ -64,7 +64,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut engine = args.engine.open(&model)?;
     let tick = |n| bar.inc(n as u64);
-    let report = evaluate::evaluate(&mut *engine, model.network(), &inputs, &sets, at_most, tick)?;
+    let mut report = evaluate::evaluate(&mut *engine, model.network(), &inputs, &sets, at_most, tick)?;
+    report.mark_untrained(&tasks.iter().map(|t| t.trained()).collect::<Vec<_>>());
     bar.finish_and_clear();
     if args.write {
         let mut manifest = model.manifest().clone();

@@ -109,7 +109,8 @@ impl Scene {
             .iter()
             .zip(report)
             .map(|((_, title), task)| {
-                let measured = task.levels.iter().filter_map(|l| Some((l.parameters, l.accuracy?)));
+                let trained = task.levels.iter().filter(|l| !l.untrained);
+                let measured = trained.filter_map(|l| Some((l.parameters, l.accuracy?)));
                 accuracy::Task { title: title.clone(), levels: measured.collect() }
             })
             .collect();
@@ -140,8 +141,8 @@ impl Scene {
             let test = |level: usize| -> Points {
                 let point = |line: &Line| match line {
                     Line::Evaluation { step, tasks } => {
-                        let accuracy = tasks.get(t)?.levels.get(level)?.accuracy?;
-                        Some((*step as f64 * epochs_of_a_step, accuracy))
+                        let level = tasks.get(t)?.levels.get(level).filter(|l| !l.untrained)?;
+                        Some((*step as f64 * epochs_of_a_step, level.accuracy?))
                     }
                     Line::Step(_) => None,
                 };

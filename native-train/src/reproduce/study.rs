@@ -204,9 +204,9 @@ impl Study {
         if let Some(kept) = kept
             && config.training.keep == Keep::Features
         {
-            let (specs, new) = (network.tasks(), kept.tasks.len());
-            let (old, new, trained, levels) = (&specs[0], &specs[new], &learned[0], &learned[new]);
-            old_tasks::check_features(&kept.tasks[0], old, trained, new, levels)
+            let (names, new) =
+                (kept.tasks.iter().map(|name| &name[..]).collect::<Vec<_>>(), kept.tasks.len());
+            old_tasks::source_of_features(&network, new, &names, &learned)
                 .map_err(|reason| method.error(format!("run \"{run}\": {reason}")))?;
         }
         tasks.extend(config.tasks.into_iter().map(|t| t.data));
@@ -343,7 +343,7 @@ config = { task = [{ data = "cifar100" }], training = { rate = 0.01 } }
             (
                 "rate = 0.01",
                 "keep = \"features\"",
-                "run \"second\": keep = \"features\" takes those of cifar10",
+                "run \"second\": keep = \"features\" takes those of an old task",
             ),
             ("rate = 0.01", "keep = \"weight\"", "expected one of `answers`, `weights`, `features`"),
             ("source", "sauce", "sauce"),

@@ -70,7 +70,7 @@ impl Events {
             }
             Line::Evaluation { step, tasks } => {
                 for task in tasks {
-                    for level in &task.levels {
+                    for level in task.levels.iter().filter(|l| !l.untrained) {
                         let tag = tag("test_accuracy", &task.name, level.level);
                         values.extend(level.accuracy.map(|percent| (tag, percent as f32)));
                     }

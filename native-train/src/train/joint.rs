@@ -157,24 +157,25 @@ impl Joint {
     pub fn start_from_old(&mut self, batch: &Batch) {
         let Some(old) = &self.old else { return };
         self.parameters = old.before().clone();
-        match old.keeps() {
-            Keep::Answers => {
-                let seen: Vec<Batch> = (0..old.len()).map(|task| old.seen_by(task, batch)).collect();
-                for (task, batch) in seen.iter().enumerate() {
-                    for level in self.learned[task].clone() {
-                        self.unfold(task, level, batch);
-                    }
-                }
+        if old.keeps() != Keep::Answers {
+            return;
+        }
+        let seen: Vec<Batch> = (0..old.len()).map(|task| old.seen_by(task, batch)).collect();
+        for (task, batch) in seen.iter().enumerate() {
+            for level in self.learned[task].clone() {
+                self.unfold(task, level, batch);
             }
-            Keep::Weights => {}
-            Keep::Features => {
-                for plans in &self.plans[old.len()..] {
-                    for ((first, _), (plan, _)) in self.plans[0].iter().zip(plans) {
-                        let norms = self.parameters.folded_norms(first);
-                        self.parameters.set_folded(plan, &norms);
-                    }
-                }
-            }
+        }
+    }
+
+    /// Gives a task the features of another with the same order of units: its stem, and the batch norms of these levels, folded.
+    pub fn take_features(&mut self, from: usize, to: usize, levels: &[usize]) {
+        let [own, stem] = [from, to].map(|task| self.parameters.stem(task));
+        self.parameters.values.copy_within(own, stem.start);
+        for level in levels {
+            let [(from, _), (to, _)] = [from, to].map(|task| &self.plans[task][level - 1]);
+            let norms = self.parameters.folded_norms(from);
+            self.parameters.set_folded(to, &norms);
         }
     }
 

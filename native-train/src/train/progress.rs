@@ -3,7 +3,7 @@
 use super::events::Events;
 use super::joint::{LevelResult, Results};
 use super::metrics::{Line, Metrics, StepLine};
-use crate::report::TaskReport;
+use crate::report::{LevelReport, TaskReport};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::VecDeque;
 use std::io::IsTerminal;
@@ -216,7 +216,8 @@ impl Progress {
         self.since = step;
         let measured = tasks.iter().filter(|t| t.levels.iter().any(|l| l.accuracy.is_some()));
         let line = measured.clone().map(|task| {
-            let levels = task.levels.iter().map(|l| l.accuracy.map_or("-".into(), |a| format!("{a:.1}")));
+            let trained = |l: &LevelReport| l.accuracy.filter(|_| !l.untrained);
+            let levels = task.levels.iter().map(|l| trained(l).map_or("-".into(), |a| format!("{a:.1}")));
             format!("{} {} %", task.name, levels.collect::<Vec<_>>().join(" / "))
         });
         let line = line.collect::<Vec<_>>().join(", ");

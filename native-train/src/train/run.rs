@@ -9,7 +9,7 @@ use super::progress::{At, Progress, Steps};
 use super::setup::{Setup, Start};
 use super::take_over::{self, take_over};
 use super::team::Team;
-use crate::config::{self, Config, Keep};
+use crate::config::{self, Config};
 use crate::data::augment::Augment;
 use crate::data::{self, Batch, Dataset, Loader, Prefetch, Scale, Statistics};
 use crate::evaluate::{self, engines};
@@ -220,17 +220,13 @@ impl Run {
     /// Takes over all that a trained model holds, and keeps its tasks.
     fn add_to(&mut self, model: &ModelFolder) -> anyhow::Result<()> {
         take_over::check(model, &self.network)?;
-        if self.config.training.keep == Keep::Features {
-            let (tasks, learned, new) = (self.network.tasks(), self.joint.learned(), self.old.len());
-            let name = &self.old[0].name;
-            old_tasks::check_features(name, &tasks[0], &learned[0], &tasks[new], &learned[new])?;
-        }
         let mut before = self.joint.parameters.clone();
         old_tasks::restore(model, &self.network, &mut before)?;
         self.keep_old(before);
         let mut loaders = self.loaders()?;
-        self.joint.start_from_old(&loaders[0].batch_at(0, Scale::Full));
-        Ok(())
+        let batch = loaders[0].batch_at(0, Scale::Full);
+        self.joint.start_from_old(&batch);
+        old_tasks::give_features(&self.network, &self.old, &mut self.joint, &batch)
     }
 
     /// Keeps the old tasks as they are in `before`.
@@ -422,8 +418,8 @@ impl Run {
     /// Keeps the checkpoint with the best mean accuracy. The model folder is made from the last one all the same: choosing
     /// on test images would flatter it.
     fn keep_best(&mut self, report: &Report, output: &Output) -> anyhow::Result<()> {
-        let accuracies: Vec<f64> =
-            report.tasks.iter().flat_map(|t| &t.levels).filter_map(|l| l.accuracy).collect();
+        let trained = report.tasks.iter().flat_map(|t| &t.levels).filter(|l| !l.untrained);
+        let accuracies: Vec<f64> = trained.filter_map(|l| l.accuracy).collect();
         let mean = accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64;
         if self.best.is_none_or(|best| mean > best) {
             self.best = Some(mean);
@@ -448,7 +444,10 @@ impl Run {
         let parameters = self.parameters();
         let mut engine =
             engines::cpu(&self.network, |id| Ok(export::shard(&self.network, &parameters, id)?))?;
-        evaluate::evaluate(&mut engine, &self.network, &self.inputs(), &self.tests, at_most, tick)
+        let (inputs, tests) = (self.inputs(), &self.tests);
+        let mut report = evaluate::evaluate(&mut engine, &self.network, &inputs, tests, at_most, tick)?;
+        report.mark_untrained(self.joint.learned());
+        Ok(report)
     }
 
     fn export(&self, report: &Report) -> anyhow::Result<()> {
@@ -464,10 +463,9 @@ impl Run {
         for (task, old) in manifest.tasks.iter_mut().zip(&self.old) {
             task.title.clone_from(&old.title);
         }
-        let learned = self.joint.learned();
-        for ((task, report), learned) in manifest.tasks.iter_mut().zip(&report.tasks).zip(learned) {
+        for (task, report) in manifest.tasks.iter_mut().zip(&report.tasks) {
             for (level, report) in task.levels.iter_mut().zip(&report.levels) {
-                level.untrained = !learned.contains(&level.level);
+                level.untrained = report.untrained;
                 let measured = report.accuracy.zip(report.images);
                 level.accuracy = measured.map(|(percent, images)| Accuracy { percent, images, seeds: 1 });
             }
