@@ -38,6 +38,8 @@ export interface LevelInfo {
   /** Bytes of feature maps for one image. */
   activation_bytes: number;
   accuracy?: Accuracy;
+  /** Whether its own numbers are still those that training starts from. */
+  untrained?: boolean;
 }
 
 /** What an image must be like: RGB, `size` x `size`, `(value / 255 - mean) / std`. */

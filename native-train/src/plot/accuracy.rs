@@ -6,8 +6,8 @@ use super::paper;
 /// One task's levels.
 pub struct Task {
     pub title: String,
-    /// Parameters in all, test accuracy in percent; from level 1 up. A task without any has no panel.
-    pub levels: Vec<(u64, f64)>,
+    /// Level, parameters in all, test accuracy in percent; smallest first. A task without any has no panel.
+    pub levels: Vec<(usize, u64, f64)>,
 }
 
 /// What is drawn.
@@ -39,20 +39,41 @@ impl Accuracy<'_> {
     }
 
     fn panel(&self, task: &Task, paper: Option<&paper::Task>) -> Panel {
-        let millions = |&(parameters, accuracy): &(u64, f64)| (parameters as f64 / 1e6, accuracy);
+        let millions = |&(_, parameters, accuracy): &(usize, u64, f64)| (parameters as f64 / 1e6, accuracy);
         let ours: Vec<(f64, f64)> = task.levels.iter().map(millions).collect();
         let mut series: Vec<Series> = paper.into_iter().flat_map(|p| p.series()).collect();
         let accuracies = ours.iter().map(|(_, accuracy)| format!("{accuracy:.1}")).collect::<Vec<_>>();
-        let levels = if ours.len() == 1 { "level 1".into() } else { format!("levels 1 to {}", ours.len()) };
-        let key = format!("DVN, this run: {} ({levels})", accuracies.join(", "));
+        let key = format!("DVN, this run: {} ({})", accuracies.join(", "), task.numbers());
         series.push(Series { style: OURS, points: ours, key: Some(key) });
         Panel::of_accuracies(&task.title, series)
+    }
+}
+
+impl Task {
+    /// Which levels there are, for people.
+    fn numbers(&self) -> String {
+        let numbers: Vec<usize> = self.levels.iter().map(|&(level, ..)| level).collect();
+        match numbers[..] {
+            [level] => format!("level {level}"),
+            [first, .., last] if last + 1 - first == numbers.len() => format!("levels {first} to {last}"),
+            _ => format!("levels {}", numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn levels_are_named_by_their_numbers() {
+        for (numbers, expected) in
+            [(vec![2], "level 2"), (vec![1, 2, 3], "levels 1 to 3"), (vec![1, 3], "levels 1, 3")]
+        {
+            let levels = numbers.into_iter().map(|level| (level, 1, 50.0)).collect();
+            assert_eq!(Task { title: String::new(), levels }.numbers(), expected);
+        }
+    }
 
     /// The numbers of the attributes `names` of each element that is written with `element` and holds `also`.
     fn attributes(svg: &str, element: &str, also: &str, names: [&str; 2]) -> Vec<[f64; 2]> {
@@ -67,7 +88,7 @@ mod tests {
     /// The points, measured in the picture by means of the axes' own numbers, are where the values say.
     #[test]
     fn points_lie_where_the_axes_say() {
-        let levels = vec![(1_000_000, 20.0), (3_000_000, 60.0), (8_000_000, 80.0)];
+        let levels = vec![(1, 1_000_000, 20.0), (2, 3_000_000, 60.0), (3, 8_000_000, 80.0)];
         let tasks = [Task { title: "CIFAR-10".into(), levels: levels.clone() }];
         let accuracy = Accuracy { name: "a", what: "b", images: "10", tasks: &tasks, paper: &[] };
         let svg = accuracy.figure().svg().unwrap();
@@ -77,7 +98,7 @@ mod tests {
         let dots = attributes(&svg, "<circle", "fill=\"#0072B2\"", ["cx", "cy"]);
         // The last one is the sample in the legend.
         assert_eq!(dots.len(), levels.len() + 1);
-        for ((parameters, percent), [x, y]) in levels.into_iter().zip(dots) {
+        for ((_, parameters, percent), [x, y]) in levels.into_iter().zip(dots) {
             let found = 1.0 + 7.0 * (x - x1) / (x8 - x1);
             assert!((found - parameters as f64 / 1e6).abs() < 0.03, "{found} of {parameters}");
             let found = 20.0 + 60.0 * (y - y20) / (y80 - y20);
@@ -88,7 +109,7 @@ mod tests {
     #[test]
     fn only_j1_is_shown_beside_the_papers_figures() {
         let tasks =
-            ["CIFAR-10", "CIFAR-100"].map(|t| Task { title: t.into(), levels: vec![(1_900_000, 50.0)] });
+            ["CIFAR-10", "CIFAR-100"].map(|t| Task { title: t.into(), levels: vec![(1, 1_900_000, 50.0)] });
         let svg = |backbone, names: &[&str]| {
             let paper = paper::figures(backbone, names);
             let accuracy = Accuracy { name: "a", what: "b", images: "10", tasks: &tasks, paper };

@@ -110,7 +110,7 @@ impl Scene {
             .zip(report)
             .map(|((_, title), task)| {
                 let trained = task.levels.iter().filter(|l| !l.untrained);
-                let measured = trained.filter_map(|l| Some((l.parameters, l.accuracy?)));
+                let measured = trained.filter_map(|l| Some((l.level, l.parameters, l.accuracy?)));
                 accuracy::Task { title: title.clone(), levels: measured.collect() }
             })
             .collect();

@@ -1,5 +1,16 @@
 import { expect, test } from "vitest";
-import { accuracy, bytes, className, counted, exact, many, percent, questions, time } from "./words.ts";
+import {
+  accuracy,
+  bytes,
+  className,
+  counted,
+  exact,
+  many,
+  percent,
+  questions,
+  time,
+  worth,
+} from "./words.ts";
 
 test("sizes as a person would say them", () => {
   expect([0, 999, 112_345, 999_600, 1_900_000, 29_800_000].map(bytes)).toEqual([
@@ -36,6 +47,13 @@ test("shares never round to a certainty that is not there", () => {
     "100 %",
   ]);
   expect([79.31, 86.04].map(accuracy)).toEqual(["79.3 %", "86 %"]);
+  const chance = { accuracy: { percent: 9.8 }, untrained: true };
+  expect([{ accuracy: { percent: 79.31 } }, chance, {}, undefined].map(worth)).toEqual([
+    "79.3 %",
+    "not trained",
+    "not measured",
+    "not measured",
+  ]);
 });
 
 test("names and counts", () => {

@@ -38,6 +38,14 @@ export function accuracy(value: number): string {
   return `${value.toFixed(1).replace(/\.0$/, "")} %`;
 }
 
+/** A level's accuracy, or why it has none that means something. */
+export function worth(
+  level: { accuracy?: { percent: number } | null; untrained?: boolean } | undefined,
+): string {
+  if (level?.untrained) return "not trained";
+  return level?.accuracy ? accuracy(level.accuracy.percent) : "not measured";
+}
+
 /** 1 picture, 2 pictures. */
 export function counted(count: number, one: string, more = `${one}s`): string {
   return `${count} ${count === 1 ? one : more}`;

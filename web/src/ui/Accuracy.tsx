@@ -2,7 +2,7 @@
 
 import type { App } from "../app.ts";
 import { type Score, score } from "../logic/labels.ts";
-import { accuracy, bytes, counted, exact, time } from "../logic/words.ts";
+import { bytes, counted, exact, time, worth } from "../logic/words.ts";
 import { answerKey, spotKey } from "../state.ts";
 import type { LevelInfo } from "../worker/surface.ts";
 import { Chart, type Point } from "./Chart.tsx";
@@ -29,7 +29,7 @@ export function AccuracySection({ app }: { app: App }) {
     level: level.level,
     x,
     chosen,
-    y: level.accuracy?.percent,
+    y: level.untrained ? undefined : level.accuracy?.percent,
     own:
       own.total > 0
         ? { percent: (100 * own.right) / own.total, low: own.low * 100, high: own.high * 100 }
@@ -167,7 +167,7 @@ function MemoryTable({ rows, own }: { rows: Row[]; own: boolean }) {
               </th>
               <td title={`${exact(level.parameters)} parameters`}>{bytes(level.bytes)}</td>
               <td title={level.accuracy ? `${exact(level.accuracy.images)} test pictures` : undefined}>
-                {level.accuracy ? accuracy(level.accuracy.percent) : "–"}
+                {level.accuracy ? worth(level) : "–"}
               </td>
               {own && (
                 <td title={mine.total > 0 ? `95 % interval: ${range(mine)}` : undefined}>

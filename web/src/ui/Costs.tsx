@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import type { App } from "../app.ts";
 import { stopFor } from "../logic/budget.ts";
-import { accuracy, bytes, percent, time } from "../logic/words.ts";
+import { accuracy, bytes, percent, time, worth } from "../logic/words.ts";
 import { spotKey } from "../state.ts";
 import { Swatch, taskClass } from "./marks.tsx";
 
@@ -67,9 +67,11 @@ export function Costs({ app }: { app: App }) {
           <Row
             key={task}
             task={task}
-            value={here?.accuracy ? accuracy(here.accuracy.percent) : "not measured"}
-            share={here?.accuracy && whole?.accuracy ? here.accuracy.percent / 100 : undefined}
-            of={whole?.accuracy && here !== whole ? `whole: ${accuracy(whole.accuracy.percent)}` : undefined}
+            value={worth(here)}
+            share={
+              here?.accuracy && whole?.accuracy && !here.untrained ? here.accuracy.percent / 100 : undefined
+            }
+            of={whole?.accuracy && here !== whole ? `whole: ${worth(whole)}` : undefined}
           />
         ))}
         {together?.accuracy !== undefined && (

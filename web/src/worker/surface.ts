@@ -17,6 +17,8 @@ export interface LevelInfo {
   macs: number;
   activation_bytes: number;
   accuracy?: Accuracy | null;
+  /** Whether training has left it out: its answers mean nothing. */
+  untrained?: boolean;
 }
 
 export interface TaskInfo {
