@@ -12,7 +12,7 @@ use native_train::data::{self, Batch, Loader, Scale, Split};
 use native_train::evaluate::engines;
 use native_train::export;
 use native_train::network::Parameters;
-use native_train::train::{Joint, OldTasks, Start, old_tasks};
+use native_train::train::{Joint, OldTasks, Start, features, old_tasks};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -162,7 +162,7 @@ fn kept_weights_come_with_batch_norms_to_start_from() {
     let statistics = data::Statistics::from(model.manifest().tasks[0].input);
     joint.keep(OldTasks::new(before, &[statistics], &statistics).keeping(Keep::Weights));
     joint.start_from_old(&batches[1]);
-    old_tasks::give_features(&network, &model.manifest().tasks, &mut joint, &batches[1]).unwrap();
+    features::give(&network, &model.manifest().tasks, &mut joint, &batches[1]).unwrap();
     let read = |id| export::shard(&network, &joint.parameters, id).unwrap();
     assert_eq!(read(ShardId::Stem { task: 1 }), model.read(ShardId::Stem { task: 0 }).unwrap());
     let norms = |shard| match shard {
@@ -198,7 +198,7 @@ fn features_are_those_that_inference_computes() {
         let statistics = data::Statistics::from(model.manifest().tasks[0].input);
         joint.keep(OldTasks::new(before, &[statistics], &statistics).keeping(Keep::Features));
         joint.start_from_old(&batches[1]);
-        old_tasks::give_features(&network, &model.manifest().tasks, &mut joint, &batches[1]).unwrap();
+        features::give(&network, &model.manifest().tasks, &mut joint, &batches[1]).unwrap();
         let at_first = joint.parameters.clone();
         let mut engine =
             engines::cpu(&network, |id| Ok(export::shard(&network, &at_first, id).unwrap())).unwrap();

@@ -1,7 +1,7 @@
 //! What a study's file (TOML) says.
 
 use crate::config::{self, Config, ConfigError, Keep};
-use crate::train::old_tasks;
+use crate::train::features;
 use dvn::Network;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
@@ -206,7 +206,7 @@ impl Study {
         {
             let (names, new) =
                 (kept.tasks.iter().map(|name| &name[..]).collect::<Vec<_>>(), kept.tasks.len());
-            old_tasks::source_of_features(&network, new, &names, &learned)
+            features::source(&network, new, &names, &learned)
                 .map_err(|reason| method.error(format!("run \"{run}\": {reason}")))?;
         }
         tasks.extend(config.tasks.into_iter().map(|t| t.data));

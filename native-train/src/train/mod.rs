@@ -3,6 +3,7 @@
 pub mod average;
 pub mod checkpoint;
 pub mod events;
+pub mod features;
 mod frozen;
 pub mod joint;
 pub mod metrics;

@@ -2,6 +2,7 @@
 
 use super::average::Average;
 use super::checkpoint::{Checkpoint, Head, VERSION};
+use super::features;
 use super::joint::{Joint, Results};
 use super::old_tasks::{self, OldTasks};
 use super::output::Output;
@@ -226,7 +227,7 @@ impl Run {
         let mut loaders = self.loaders()?;
         let batch = loaders[0].batch_at(0, Scale::Full);
         self.joint.start_from_old(&batch);
-        old_tasks::give_features(&self.network, &self.old, &mut self.joint, &batch)
+        features::give(&self.network, &self.old, &mut self.joint, &batch)
     }
 
     /// Keeps the old tasks as they are in `before`.
