@@ -221,6 +221,12 @@ fn without_test_images_an_old_task_is_kept_unmeasured() {
     let measured =
         |t: usize| model.manifest().tasks[t].levels.iter().filter(|l| l.accuracy.is_some()).count();
     assert_eq!([measured(0), measured(1), measured(2)], [0, 0, 4]);
+    // What does not change is worth what it was.
+    let (unchanged, text) = (tempfile::tempdir().unwrap(), text + "keep = \"features\"\n");
+    new_run(&text, unchanged.path(), Start::AddTo(&path)).unwrap().train(|_| false).unwrap();
+    let unchanged = ModelFolder::open(unchanged.path()).unwrap();
+    assert_eq!(unchanged.manifest().tasks[..2], shipped().manifest().tasks[..]);
+    assert!(unchanged.manifest().tasks[2].levels.iter().all(|l| l.accuracy.is_some()));
     let picture = std::fs::read_to_string(out.path().join("training/accuracy.svg")).unwrap();
     assert!(!picture.contains("levels 1 to 0") && picture.contains("levels 1 to 4"));
     let tasks = shipped().manifest().tasks.clone();

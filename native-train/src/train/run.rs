@@ -10,7 +10,7 @@ use super::progress::{At, Progress, Steps};
 use super::setup::{Setup, Start};
 use super::take_over::{self, take_over};
 use super::team::Team;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Keep};
 use crate::data::augment::Augment;
 use crate::data::{self, Batch, Dataset, Loader, Prefetch, Scale, Statistics};
 use crate::evaluate::{self, engines};
@@ -461,14 +461,19 @@ impl Run {
         };
         let mut manifest =
             export::manifest(&self.config, &self.network, &self.tests, &self.statistics, training)?;
-        for (task, old) in manifest.tasks.iter_mut().zip(&self.old) {
-            task.title.clone_from(&old.title);
-        }
         for (task, report) in manifest.tasks.iter_mut().zip(&report.tasks) {
             for (level, report) in task.levels.iter_mut().zip(&report.levels) {
                 level.untrained = report.untrained;
                 let measured = report.accuracy.zip(report.images);
                 level.accuracy = measured.map(|(percent, images)| Accuracy { percent, images, seeds: 1 });
+            }
+        }
+        let unchanged = self.config.training.keep != Keep::Answers;
+        for (task, old) in manifest.tasks.iter_mut().zip(&self.old) {
+            task.title.clone_from(&old.title);
+            for (level, old) in task.levels.iter_mut().zip(&old.levels) {
+                // What has not changed need not be measured again.
+                level.accuracy = level.accuracy.or(old.accuracy.filter(|_| unchanged));
             }
         }
         let parameters = self.parameters();
