@@ -28,13 +28,15 @@ pub struct Methods<'a> {
 }
 
 /// As many as can be told apart; more methods take them again.
-const LOOKS: [(RGBColor, Marker); 6] = [
+const LOOKS: [(RGBColor, Marker); 8] = [
     (figure::BLUE, Marker::Dot),
     (figure::VERMILION, Marker::Ring),
     (figure::BLACK, Marker::Square),
     (figure::GREEN, Marker::Triangle),
     (figure::PURPLE, Marker::Dot),
     (figure::ORANGE, Marker::Square),
+    (figure::SKY_BLUE, Marker::Triangle),
+    (figure::BLACK, Marker::Ring),
 ];
 
 impl Methods<'_> {
