@@ -4,6 +4,7 @@ use crate::backbone::Layer;
 use crate::error::DefinitionError;
 use crate::network::Network;
 use crate::plan::{Op, Plan, Weights};
+use crate::shard::ShardId;
 use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,7 +73,10 @@ impl Network {
             let stem = |&unit: &Unit| self.split().range(self.backbone().stem_width(), unit).len();
             let widest = stems.entry(task).or_default();
             *widest = plan.units.iter().map(stem).sum::<usize>().max(*widest);
-            blocks.extend(plan.units.iter().flat_map(|&to| plan.units.iter().map(move |&from| (to, from))));
+            blocks.extend(plan.shards().into_iter().filter_map(|id| match id {
+                ShardId::Block { to, from } => Some((to, from)),
+                ShardId::Stem { .. } | ShardId::Level { .. } => None,
+            }));
         }
         let stems = 27 * stems.values().sum::<usize>() as u64;
         Ok(own + stems + blocks.into_iter().map(|(to, from)| self.block_parameters(to, from)).sum::<u64>())

@@ -125,6 +125,17 @@ fn two_tasks() -> (Network, Vec<Batch>, Training) {
     (network, sets.iter().enumerate().map(batch).collect(), training)
 }
 
+/// `joint` about to learn a second task, the images of `batch`, beside that of `model`.
+fn beside(mut joint: Joint, network: &Network, model: &ModelFolder, keep: Keep, batch: &Batch) -> Joint {
+    let mut before = joint.parameters.clone();
+    old_tasks::restore(model, network, &mut before).unwrap();
+    let statistics = data::Statistics::from(model.manifest().tasks[0].input);
+    joint.keep(OldTasks::new(before, &[statistics], &statistics).keeping(keep));
+    joint.start_from_old(batch);
+    features::give(network, &model.manifest().tasks, &mut joint, batch).unwrap();
+    joint
+}
+
 /// Without momentum from before, the optimizer's velocity is the gradient: that of all levels is the sum of those of each (eq. 4).
 #[test]
 fn the_gradient_of_some_levels_is_their_part_of_the_sum() {
@@ -157,12 +168,7 @@ fn kept_weights_come_with_batch_norms_to_start_from() {
     let (network, batches, _) = two_tasks();
     let mut joint = Joint::new(&network, 1, Device::Cpu).unwrap();
     joint.learn(vec![vec![1], vec![1, 2]]);
-    let mut before = joint.parameters.clone();
-    old_tasks::restore(&model, &network, &mut before).unwrap();
-    let statistics = data::Statistics::from(model.manifest().tasks[0].input);
-    joint.keep(OldTasks::new(before, &[statistics], &statistics).keeping(Keep::Weights));
-    joint.start_from_old(&batches[1]);
-    features::give(&network, &model.manifest().tasks, &mut joint, &batches[1]).unwrap();
+    let joint = beside(joint, &network, &model, Keep::Weights, &batches[1]);
     let read = |id| export::shard(&network, &joint.parameters, id).unwrap();
     assert_eq!(read(ShardId::Stem { task: 1 }), model.read(ShardId::Stem { task: 0 }).unwrap());
     let norms = |shard| match shard {
@@ -193,12 +199,7 @@ fn features_are_those_that_inference_computes() {
         if built_in {
             joint = joint.with_built_in_operations();
         }
-        let mut before = joint.parameters.clone();
-        old_tasks::restore(&model, &network, &mut before).unwrap();
-        let statistics = data::Statistics::from(model.manifest().tasks[0].input);
-        joint.keep(OldTasks::new(before, &[statistics], &statistics).keeping(Keep::Features));
-        joint.start_from_old(&batches[1]);
-        features::give(&network, &model.manifest().tasks, &mut joint, &batches[1]).unwrap();
+        let mut joint = beside(joint, &network, &model, Keep::Features, &batches[1]);
         let at_first = joint.parameters.clone();
         let mut engine =
             engines::cpu(&network, |id| Ok(export::shard(&network, &at_first, id).unwrap())).unwrap();
